@@ -1,0 +1,352 @@
+"""The dataflow graph. The only file that uses networkx; everybody else sees Op and Value.
+
+Nodes of a private MultiDiGraph are ops (integer ids, never reused), edges are uses, keyed by
+``(result index, operand index)``. Region bodies are graphs of their own, isolated from above: what
+they use of the outside is passed in as an operand (docs/adr/0002).
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import networkx as nx
+import numpy as np
+
+from dlc.errors import DlcError, VerifyError
+from dlc.ir.operator import Constant, Data, Input, Operator, Output
+from dlc.ir.types import TensorType
+
+
+class Value:
+    """One result of an op. Compared by identity."""
+
+    __slots__ = ("index", "op")
+
+    def __init__(self, op: Op, index: int) -> None:
+        self.op = op
+        self.index = index
+
+    @property
+    def type(self) -> TensorType:
+        return self.op.types[self.index]
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The static shape (VerifyError when a dim is symbolic)."""
+        return self.type.dims
+
+    @property
+    def uses(self) -> list[Use]:
+        """Who reads this value, in deterministic order."""
+        return self.op.graph._uses(self.op, self.index)
+
+    @property
+    def constant(self) -> np.ndarray[Any, Any] | None:
+        """The array, if this value is a constant."""
+        operator = self.op.operator
+        return operator.value.array if isinstance(operator, Constant) else None
+
+    @property
+    def graph(self) -> Graph:
+        return self.op.graph
+
+    def replace_with(self, other: Value) -> None:
+        """Make every reader of this value read ``other`` instead."""
+        self.op.graph.replace_uses(self, other)
+
+    def __repr__(self) -> str:
+        return f"<%{self.op.id}.{self.index} {self.type}>"
+
+
+@dataclass(frozen=True, slots=True)
+class Use:
+    """Operand number ``index`` of ``op``."""
+
+    op: Op
+    index: int
+
+
+class Op:
+    """A node: an operator applied to operands. Made and changed only by its Graph."""
+
+    __slots__ = ("annotations", "graph", "id", "label", "operands", "operator", "results", "types")
+
+    def __init__(self, graph: Graph, id: int, operator: Operator, operands: tuple[Value | None, ...],
+                 types: tuple[TensorType, ...], label: str) -> None:  # fmt: skip
+        self.graph = graph
+        self.id = id
+        self.operator = operator
+        self.operands = operands
+        self.types = types
+        #: where it came from (names of the ONNX nodes), for messages and comments
+        self.label = label
+        self.results = tuple(Value(self, i) for i in range(len(types)))
+        #: facts found by analyses (step, offset, ...); dropped when the graph changes
+        self.annotations: dict[str, Any] = {}
+
+    @property
+    def result(self) -> Value:
+        """The only result."""
+        if len(self.results) != 1:
+            raise VerifyError(f"{self!r} has {len(self.results)} results, not one")
+        return self.results[0]
+
+    @property
+    def operand_types(self) -> list[TensorType | None]:
+        return [None if value is None else value.type for value in self.operands]
+
+    def __repr__(self) -> str:
+        return f"<op {self.id} {self.operator.label} {self.label!r}>"
+
+
+def infer_types(operator: Operator, operands: Sequence[Value | None]) -> tuple[TensorType, ...]:
+    """Result types of an operator applied to these values, using those that are constant."""
+    return operator.infer_from(
+        [None if v is None else v.type for v in operands],
+        [None if v is None else v.constant for v in operands],
+    )
+
+
+class Graph:
+    """A dataflow graph at any of the three levels (named ONNX ops, core ops, planned program)."""
+
+    def __init__(self, name: str = "model", opsets: Mapping[str, int] | None = None) -> None:
+        self.name = name
+        #: ONNX operator set versions by domain, of the named ops in this graph
+        self.opsets: dict[str, int] = dict(opsets or {})
+        #: facts about the whole graph (plan, ...); dropped when the graph changes
+        self.annotations: dict[str, Any] = {}
+        self._nx: nx.MultiDiGraph[int] = nx.MultiDiGraph()
+        self._ops: dict[int, Op] = {}
+        self._inputs: list[Op] = []
+        self._output: Op | None = None
+        self._next_id = 0
+        self._order: list[Op] | None = None
+        self._label = ""
+
+    # ---- building -------------------------------------------------------------------------
+
+    def add_input(self, name: str, type: TensorType) -> Value:
+        """Append a graph input."""
+        op = self._insert(Input(), (), (type,), name)
+        self._inputs.append(op)
+        return op.results[0]
+
+    def add_constant(self, array: Any, label: str = "") -> Value:
+        """Add a constant (the array is not copied and must not change any more)."""
+        operator = Constant(array if isinstance(array, Data) else Data(array))
+        return self._insert(operator, (), operator.infer(()), label or self._label).results[0]
+
+    def add(self, operator: Operator, operands: Sequence[Value | None] = (), *,
+            types: Sequence[TensorType] | None = None, label: str | None = None) -> Op:  # fmt: skip
+        """Apply an operator. Types are inferred unless given; None is an absent ONNX operand."""
+        if types is None:
+            types = infer_types(operator, operands)
+        return self._insert(operator, tuple(operands), tuple(types), label or self._label)
+
+    def set_outputs(self, outputs: Mapping[str, Value] | Iterable[tuple[str, Value]]) -> None:
+        """Declare the graph's outputs, in order (replacing an earlier declaration)."""
+        pairs = list(outputs.items() if isinstance(outputs, Mapping) else outputs)
+        if self._output is not None:
+            self.erase(self._output)
+        operator = Output(tuple(name for name, _ in pairs))
+        self._output = self._insert(operator, tuple(v for _, v in pairs), (), "")
+
+    @contextlib.contextmanager
+    def labelled(self, label: str) -> Iterator[None]:
+        """Ops added inside, unless they say otherwise, carry this label."""
+        previous, self._label = self._label, label
+        try:
+            yield
+        finally:
+            self._label = previous
+
+    def _insert(self, operator: Operator, operands: tuple[Value | None, ...],
+                types: tuple[TensorType, ...], label: str) -> Op:  # fmt: skip
+        op = Op(self, self._next_id, operator, operands, types, label)
+        self._next_id += 1
+        self._ops[op.id] = op
+        self._nx.add_node(op.id, op=op)
+        self._link(op)
+        self._changed()
+        return op
+
+    def _link(self, op: Op) -> None:
+        for port, value in enumerate(op.operands):
+            if value is None:
+                continue
+            if self._ops.get(value.op.id) is not value.op:
+                raise DlcError(f"operand {port} of {op!r} belongs to another graph or was erased")
+            self._nx.add_edge(value.op.id, op.id, key=(value.index, port))
+
+    def _unlink(self, op: Op) -> None:
+        for port, value in enumerate(op.operands):
+            if value is not None:
+                self._nx.remove_edge(value.op.id, op.id, key=(value.index, port))
+
+    # ---- reading --------------------------------------------------------------------------
+
+    @property
+    def inputs(self) -> tuple[Value, ...]:
+        return tuple(op.results[0] for op in self._inputs)
+
+    @property
+    def input_names(self) -> tuple[str, ...]:
+        return tuple(op.label for op in self._inputs)
+
+    @property
+    def output(self) -> Op:
+        """The terminator."""
+        if self._output is None:
+            raise VerifyError(f"graph {self.name!r} has no outputs")
+        return self._output
+
+    @property
+    def outputs(self) -> tuple[Value, ...]:
+        return tuple(v for v in self.output.operands if v is not None)
+
+    @property
+    def output_names(self) -> tuple[str, ...]:
+        operator = self.output.operator
+        assert isinstance(operator, Output)
+        return operator.names
+
+    @property
+    def ops(self) -> list[Op]:
+        """Every op in topological order; a copy, so the graph may be changed while iterating.
+
+        Inputs come first, then a depth-first walk from the outputs along operands (so the order
+        depends on structure alone), then ops nothing reads, then the terminator.
+        """
+        if self._order is None:
+            self._order = self._sorted()
+        return list(self._order)
+
+    def __len__(self) -> int:
+        return len(self._ops)
+
+    def __contains__(self, op: Op) -> bool:
+        return self._ops.get(op.id) is op
+
+    @property
+    def nx(self) -> nx.MultiDiGraph[int]:
+        """A read-only networkx view (ids as nodes, the Op as node data) for its algorithms."""
+        view: nx.MultiDiGraph[int] = nx.freeze(self._nx.copy(as_view=True))  # type: ignore[no-untyped-call]
+        return view
+
+    def _uses(self, op: Op, index: int) -> list[Use]:
+        return [
+            Use(self._ops[reader], operand)
+            for reader, edges in self._nx.adj[op.id].items()
+            for result, operand in sorted(edges)
+            if result == index
+        ]
+
+    def is_used(self, op: Op) -> bool:
+        """Whether anything reads any result of the op."""
+        return bool(self._nx.adj[op.id])
+
+    def _sorted(self) -> list[Op]:
+        order: list[Op] = list(self._inputs)
+        state = {op.id: 2 for op in order}  # 1 entered, 2 done
+        roots = [self._output] if self._output is not None else []
+        roots += [op for op in self._ops.values() if not self._nx.adj[op.id] and op is not self._output]
+        roots += list(self._ops.values())  # reached only when every remaining op is on a cycle
+        for root in roots:
+            stack = [root]
+            while stack:
+                op = stack[-1]
+                mark = state.get(op.id, 0)
+                if mark:
+                    stack.pop()
+                    if mark == 1:
+                        state[op.id] = 2
+                        order.append(op)
+                    continue
+                state[op.id] = 1
+                for value in reversed(op.operands):
+                    if value is None or state.get(value.op.id) == 2:
+                        continue
+                    if state.get(value.op.id) == 1:
+                        raise VerifyError(f"{value.op!r} depends on itself")
+                    stack.append(value.op)
+        if self._output is not None:
+            order.remove(self._output)
+            order.append(self._output)
+        return order
+
+    # ---- rewriting ------------------------------------------------------------------------
+
+    def replace_uses(self, old: Value, new: Value) -> None:
+        """Make every reader of ``old`` (outputs included) read ``new``."""
+        if old is new:
+            return
+        for op in {use.op.id: use.op for use in old.uses}.values():
+            self.set_operands(op, [new if v is old else v for v in op.operands])
+
+    def replace(self, op: Op, values: Sequence[Value]) -> None:
+        """Make readers of each result of ``op`` read ``values`` instead, then erase ``op``."""
+        for old, new in zip(op.results, values, strict=True):
+            self.replace_uses(old, new)
+        self.erase(op)
+
+    def set_operands(self, op: Op, operands: Sequence[Value | None]) -> None:
+        """Change what an op reads (types of its results stay as they are)."""
+        self._unlink(op)
+        op.operands = tuple(operands)
+        self._link(op)
+        self._changed()
+
+    def set_operator(self, op: Op, operator: Operator, operands: Sequence[Value | None] | None = None,
+                     types: Sequence[TensorType] | None = None) -> None:  # fmt: skip
+        """Change what an op computes, in place; the number of results stays."""
+        if operands is not None:
+            self.set_operands(op, operands)
+        op.operator = operator
+        op.types = tuple(types if types is not None else infer_types(operator, op.operands))
+        if len(op.types) != len(op.results):
+            raise VerifyError(f"{op!r} cannot change its number of results in place")
+        self._changed()
+
+    def erase(self, op: Op) -> None:
+        """Remove an op nothing reads."""
+        if self._nx.adj[op.id]:
+            raise VerifyError(f"{op!r} is still read by {self._uses_any(op)!r}")
+        self._unlink(op)
+        self._nx.remove_node(op.id)
+        del self._ops[op.id]
+        if op is self._output:
+            self._output = None
+        elif isinstance(op.operator, Input):
+            self._inputs.remove(op)
+        self._changed()
+
+    def _uses_any(self, op: Op) -> Op:
+        return self._ops[next(iter(self._nx.adj[op.id]))]
+
+    def _changed(self) -> None:
+        self._order = None
+        if self.annotations:
+            self.annotations = {}
+            for op in self._ops.values():
+                op.annotations = {}
+
+    def copy(self) -> Graph:
+        """An independent graph with the same ops in the same order (arrays are shared)."""
+        other = Graph(self.name, self.opsets)
+        mapped: dict[Value, Value] = {}
+        for op in self.ops:
+            operands = tuple(None if v is None else mapped[v] for v in op.operands)
+            twin = other._insert(op.operator, operands, op.types, op.label)
+            mapped.update(zip(op.results, twin.results, strict=True))
+            if isinstance(op.operator, Input):
+                other._inputs.append(twin)
+            elif op is self._output:
+                other._output = twin
+        other.annotations = dict(self.annotations)
+        for op, twin in zip(self.ops, other.ops, strict=True):
+            twin.annotations = dict(op.annotations)
+        return other

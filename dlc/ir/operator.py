@@ -1,0 +1,173 @@
+"""What an op computes: operators are frozen dataclasses whose fields are the attributes.
+
+Terms: an *operator* says what is computed (``Conv(strides=(2, 2), ...)``); an *op* is a place in a
+graph where an operator is applied to values (``dlc.ir.graph.Op``).
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+
+from dlc.errors import DlcError, UnsupportedError, VerifyError
+from dlc.ir.types import DType, TensorType
+
+if TYPE_CHECKING:
+    from dlc.ir.graph import Graph
+
+Array = np.ndarray[Any, Any]
+Types = Sequence[TensorType | None]
+Arrays = Sequence[Array | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """Work of one op: multiply-accumulates, and bytes read and written once each."""
+
+    macs: int
+    bytes: int
+
+
+class Operator:
+    """Base of all operators.
+
+    A subclass is a frozen dataclass with a class attribute ``name`` (its name in textual IR) and
+    numbered constraints (C1, C2 ...) in its docstring, which errors cite. Subclassing registers it;
+    a duplicate name is an error.
+    """
+
+    name: ClassVar[str] = ""
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        name = cls.__dict__.get("name", "")
+        if not name:
+            return
+        known = _REGISTRY.get(name)
+        # dataclass(slots=True) makes the class twice: same module and name is no duplicate
+        if known is not None and (known.__module__, known.__qualname__) != (
+            cls.__module__, cls.__qualname__,
+        ):  # fmt: skip
+            raise DlcError(f"operator {name!r} is defined in {known.__module__} and {cls.__module__}")
+        _REGISTRY[name] = cls
+
+    @property
+    def label(self) -> str:
+        """The name as printed in textual IR."""
+        return self.name
+
+    def attributes(self) -> dict[str, Any]:
+        """Attributes for textual IR, defaults included."""
+        return {f: getattr(self, f) for f in getattr(self, "__dataclass_fields__", {})}
+
+    def regions(self) -> Iterator[Graph]:
+        """Graphs held as attributes (branches, loop bodies)."""
+        return iter(())
+
+    def infer(self, operands: Types) -> tuple[TensorType, ...]:
+        """Result types; VerifyError cites the constraint that operands break."""
+        raise NotImplementedError(f"{self.name} has no infer")
+
+    def infer_from(self, operands: Types, constants: Arrays) -> tuple[TensorType, ...]:
+        """As ``infer``, for operators whose result shape depends on operand values.
+
+        ``constants`` has, for each operand, its value where it is known when compiling.
+        """
+        return self.infer(operands)
+
+    def evaluate(self, operands: Arrays) -> tuple[Array, ...]:
+        """Results in numpy: the oracle of this operator, also used to fold constants."""
+        raise UnsupportedError(f"{self.label} cannot be evaluated")
+
+    def cost(self, operands: Types, results: Sequence[TensorType]) -> Cost:
+        """Work for operands and results of these types."""
+        return Cost(0, sum(t.nbytes for t in [*operands, *results] if t is not None))
+
+    def require(self, condition: bool, constraint: str, message: str) -> None:
+        """Raise VerifyError citing ``constraint`` unless ``condition`` holds."""
+        if not condition:
+            raise VerifyError(f"{self.label}: {message} ({constraint})")
+
+
+_REGISTRY: dict[str, type[Operator]] = {}
+
+
+def registered_operators() -> dict[str, type[Operator]]:
+    """Operators by name, as far as their modules have been imported (see ``dlc.ops``)."""
+    return dict(sorted(_REGISTRY.items()))
+
+
+@dataclass(frozen=True, slots=True)
+class Input(Operator):
+    """A graph input (or, in a region, a block argument). Its type is given, not inferred."""
+
+    name: ClassVar[str] = "input"
+
+
+@dataclass(frozen=True, slots=True)
+class Output(Operator):
+    """The terminator: its operands are the graph's outputs, ``names`` their names in order."""
+
+    name: ClassVar[str] = "output"
+    names: tuple[str, ...]
+
+    def infer(self, operands: Types) -> tuple[TensorType, ...]:
+        self.require(len(operands) == len(self.names), "C1", "one name for each output")
+        return ()
+
+
+class Data:
+    """An immutable array with a digest, so that constants hash and compare by content."""
+
+    __slots__ = ("_digest", "array")
+
+    def __init__(self, array: Any) -> None:
+        array = np.asarray(array)
+        if array.flags.writeable:
+            array = array.view()
+            array.flags.writeable = False
+        self.array: Array = array
+        self._digest: str | None = None
+
+    @property
+    def digest(self) -> str:
+        """Hex SHA-256 of dtype, shape and bytes."""
+        if self._digest is None:
+            head = f"{self.array.dtype.name}{self.array.shape}".encode()
+            body = (
+                repr(self.array.tolist()).encode()
+                if self.array.dtype == object
+                else np.ascontiguousarray(self.array).tobytes()
+            )
+            self._digest = hashlib.sha256(head + body).hexdigest()
+        return self._digest
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Data) and (
+            self.array is other.array or self.digest == other.digest
+        )
+
+    def __hash__(self) -> int:
+        return hash(self.digest)
+
+    def __repr__(self) -> str:
+        return f"Data({self.array.dtype.name}{list(self.array.shape)})"
+
+
+@dataclass(frozen=True, slots=True)
+class Constant(Operator):
+    """A value known when compiling."""
+
+    name: ClassVar[str] = "constant"
+    value: Data = field()
+
+    def infer(self, operands: Types) -> tuple[TensorType, ...]:
+        self.require(not operands, "C1", "a constant has no operands")
+        return (TensorType(DType.of(self.value.array), tuple(self.value.array.shape)),)
+
+    def evaluate(self, operands: Arrays) -> tuple[Array, ...]:
+        return (self.value.array,)

@@ -1,0 +1,91 @@
+"""The scalar functions that expressions may call: meaning in numpy, name in ONNX.
+
+One row each. The C text of a function belongs to the backend, keyed by the same name.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+Array = Any
+
+
+@dataclass(frozen=True, slots=True)
+class ScalarFunction:
+    """A pure function of scalars, applied element by element.
+
+    ``result`` is ``same`` (the common dtype of the operands) or ``bool``; ``onnx`` is the ONNX
+    operator of the same meaning (None: ``dlc.exporter`` composes it).
+    """
+
+    name: str
+    arity: int
+    numpy: Callable[..., Array]
+    result: str = "same"
+    onnx: str | None = None
+
+
+def _integer_safe_div(a: Array, b: Array) -> Array:
+    if np.issubdtype(np.asarray(a).dtype, np.inexact):
+        return np.divide(a, b)
+    # ONNX integer division truncates toward zero as C does; a zero divisor gives 0, never a trap.
+    divisor = np.where(b == 0, np.ones_like(b), b)
+    quotient = np.floor_divide(a, divisor)
+    inexact = (quotient * divisor != a) & ((a < 0) != (divisor < 0))
+    return np.where(b == 0, np.zeros_like(quotient), quotient + inexact.astype(quotient.dtype))
+
+
+def _sigmoid(x: Array) -> Array:
+    # exp of a non-positive number only: no overflow for either sign
+    e = np.exp(-np.abs(x))
+    return np.where(np.signbit(x), e / (1 + e), 1 / (1 + e)).astype(np.asarray(x).dtype)
+
+
+def _erf(x: Array) -> Array:
+    import math
+
+    x = np.asarray(x)
+    flat = [math.erf(v) for v in x.astype(np.float64).ravel().tolist()]
+    return np.array(flat, dtype=np.float64).reshape(x.shape).astype(x.dtype)
+
+
+_TABLE = [
+    ScalarFunction("add", 2, np.add, onnx="Add"),
+    ScalarFunction("sub", 2, np.subtract, onnx="Sub"),
+    ScalarFunction("mul", 2, np.multiply, onnx="Mul"),
+    ScalarFunction("div", 2, _integer_safe_div, onnx="Div"),
+    ScalarFunction("max", 2, np.maximum, onnx="Max"),  # NaN if either is NaN
+    ScalarFunction("min", 2, np.minimum, onnx="Min"),  # NaN if either is NaN
+    ScalarFunction("pow", 2, np.power, onnx="Pow"),
+    ScalarFunction("fmod", 2, np.fmod),  # sign of the dividend, C's fmod and %
+    ScalarFunction("neg", 1, np.negative, onnx="Neg"),
+    ScalarFunction("abs", 1, np.abs, onnx="Abs"),
+    ScalarFunction("sign", 1, np.sign, onnx="Sign"),
+    ScalarFunction("exp", 1, np.exp, onnx="Exp"),
+    ScalarFunction("log", 1, np.log, onnx="Log"),
+    ScalarFunction("sqrt", 1, np.sqrt, onnx="Sqrt"),
+    ScalarFunction("sigmoid", 1, _sigmoid, onnx="Sigmoid"),
+    ScalarFunction("tanh", 1, np.tanh, onnx="Tanh"),
+    ScalarFunction("erf", 1, _erf, onnx="Erf"),
+    ScalarFunction("sin", 1, np.sin, onnx="Sin"),
+    ScalarFunction("cos", 1, np.cos, onnx="Cos"),
+    ScalarFunction("atan", 1, np.arctan, onnx="Atan"),
+    ScalarFunction("floor", 1, np.floor, onnx="Floor"),
+    ScalarFunction("ceil", 1, np.ceil, onnx="Ceil"),
+    ScalarFunction("round", 1, np.rint, onnx="Round"),  # half to even
+    ScalarFunction("isnan", 1, np.isnan, result="bool", onnx="IsNaN"),
+    ScalarFunction("eq", 2, np.equal, result="bool", onnx="Equal"),
+    ScalarFunction("lt", 2, np.less, result="bool", onnx="Less"),
+    ScalarFunction("le", 2, np.less_equal, result="bool", onnx="LessOrEqual"),
+    ScalarFunction("and", 2, np.logical_and, result="bool", onnx="And"),
+    ScalarFunction("or", 2, np.logical_or, result="bool", onnx="Or"),
+    ScalarFunction("xor", 2, np.logical_xor, result="bool", onnx="Xor"),
+    ScalarFunction("not", 1, np.logical_not, result="bool", onnx="Not"),
+    ScalarFunction("select", 3, np.where, onnx="Where"),  # select(condition, then, else)
+]
+
+SCALARS: dict[str, ScalarFunction] = {row.name: row for row in _TABLE}

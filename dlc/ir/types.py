@@ -1,0 +1,239 @@
+"""Types of values: element type, shape with bounded symbolic dims, layout and quantisation."""
+
+from __future__ import annotations
+
+import enum
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from dlc.errors import VerifyError
+
+
+class DType(enum.Enum):
+    """An element type; the value is its name in textual IR."""
+
+    F32 = "f32"
+    F64 = "f64"
+    F16 = "f16"
+    BF16 = "bf16"
+    I8 = "i8"
+    I16 = "i16"
+    I32 = "i32"
+    I64 = "i64"
+    U8 = "u8"
+    U16 = "u16"
+    U32 = "u32"
+    U64 = "u64"
+    BOOL = "bool"
+    I2 = "i2"
+    U2 = "u2"
+    I4 = "i4"
+    U4 = "u4"
+    F8E4M3FN = "f8e4m3fn"
+    F8E4M3FNUZ = "f8e4m3fnuz"
+    F8E5M2 = "f8e5m2"
+    F8E5M2FNUZ = "f8e5m2fnuz"
+    F8E8M0 = "f8e8m0"
+    F4E2M1 = "f4e2m1"
+    C64 = "c64"
+    C128 = "c128"
+    STRING = "string"
+
+    @property
+    def numpy(self) -> np.dtype[Any]:
+        """The numpy dtype that holds one element (ml_dtypes for the narrow floats and integers)."""
+        return _numpy_dtype(self)
+
+    @property
+    def onnx(self) -> int:
+        """The number in ``onnx.TensorProto.DataType``."""
+        return _ONNX[self]
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes of one element as C stores it (packed sub-byte types count one byte)."""
+        return _BYTES[self]
+
+    @property
+    def is_float(self) -> bool:
+        return self.value[0] in "fb" and self is not DType.BOOL
+
+    @property
+    def is_integer(self) -> bool:
+        return self.value[0] in "iu"
+
+    @property
+    def is_signed(self) -> bool:
+        return self.value[0] != "u" and self is not DType.BOOL
+
+    @staticmethod
+    def of(source: Any) -> DType:
+        """The DType of a numpy dtype, an array, or an ONNX element type number.
+
+        Raises VerifyError when there is none.
+        """
+        if isinstance(source, int):
+            for dtype, number in _ONNX.items():
+                if number == source:
+                    return dtype
+            raise VerifyError(f"element type {source} is not one dlc knows")
+        dtype = np.dtype(getattr(source, "dtype", source))
+        if dtype.kind in "OUST":
+            return DType.STRING
+        found = _OF_NUMPY.get(dtype.name)
+        if found is None:
+            raise VerifyError(f"numpy dtype {dtype} has no tensor element type")
+        return found
+
+
+_ONNX = {
+    DType.F32: 1, DType.U8: 2, DType.I8: 3, DType.U16: 4, DType.I16: 5, DType.I32: 6, DType.I64: 7,
+    DType.STRING: 8, DType.BOOL: 9, DType.F16: 10, DType.F64: 11, DType.U32: 12, DType.U64: 13,
+    DType.C64: 14, DType.C128: 15, DType.BF16: 16, DType.F8E4M3FN: 17, DType.F8E4M3FNUZ: 18,
+    DType.F8E5M2: 19, DType.F8E5M2FNUZ: 20, DType.U4: 21, DType.I4: 22, DType.F4E2M1: 23,
+    DType.F8E8M0: 24, DType.U2: 25, DType.I2: 26,
+}  # fmt: skip
+_NUMPY_NAMES = {
+    DType.F32: "float32", DType.F64: "float64", DType.F16: "float16", DType.I8: "int8",
+    DType.I16: "int16", DType.I32: "int32", DType.I64: "int64", DType.U8: "uint8",
+    DType.U16: "uint16", DType.U32: "uint32", DType.U64: "uint64", DType.BOOL: "bool",
+    DType.C64: "complex64", DType.C128: "complex128", DType.STRING: "object",
+}  # fmt: skip
+_ML_NAMES = {
+    DType.BF16: "bfloat16", DType.F8E4M3FN: "float8_e4m3fn", DType.F8E4M3FNUZ: "float8_e4m3fnuz",
+    DType.F8E5M2: "float8_e5m2", DType.F8E5M2FNUZ: "float8_e5m2fnuz", DType.I4: "int4",
+    DType.U4: "uint4", DType.I2: "int2", DType.U2: "uint2", DType.F4E2M1: "float4_e2m1fn",
+    DType.F8E8M0: "float8_e8m0fnu",
+}  # fmt: skip
+_OF_NUMPY = {name: dtype for dtype, name in (_NUMPY_NAMES | _ML_NAMES).items()}
+_BYTES = {
+    dtype: {"f32": 4, "f64": 8, "f16": 2, "bf16": 2, "i16": 2, "u16": 2, "i32": 4, "u32": 4,
+            "i64": 8, "u64": 8, "c64": 8, "c128": 16, "string": 8}.get(dtype.value, 1)
+    for dtype in DType
+}  # fmt: skip
+
+
+def _numpy_dtype(dtype: DType) -> np.dtype[Any]:
+    name = _NUMPY_NAMES.get(dtype)
+    if name is not None:
+        return np.dtype(name)
+    import ml_dtypes  # only the narrow types need it, and importing it takes time
+
+    return np.dtype(getattr(ml_dtypes, _ML_NAMES[dtype]))
+
+
+@dataclass(frozen=True, slots=True)
+class Symbol:
+    """A dim known only at run time, with a proven upper bound (``N<=8`` in text)."""
+
+    name: str
+    bound: int
+
+    def __str__(self) -> str:
+        return f"{self.name}<={self.bound}"
+
+
+Dim = int | Symbol
+
+
+@dataclass(frozen=True, slots=True)
+class Quant:
+    """Affine quantisation: ``real = scale * (stored - zero_point)``, per tensor or along ``axis``."""
+
+    scale: tuple[float, ...]
+    zero_point: tuple[int, ...]
+    axis: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class TensorType:
+    """The type of a value.
+
+    ``layout`` names the order dims are stored in when it is not the plain row-major order of
+    ``shape`` (``NCHW16c``); ``quant`` gives the meaning of stored integers.
+    """
+
+    dtype: DType
+    shape: tuple[Dim, ...]
+    layout: str | None = None
+    quant: Quant | None = None
+
+    @property
+    def rank(self) -> int:
+        return len(self.shape)
+
+    @property
+    def is_static(self) -> bool:
+        return all(isinstance(dim, int) for dim in self.shape)
+
+    @property
+    def dims(self) -> tuple[int, ...]:
+        """The shape as plain ints; raises VerifyError when a dim is symbolic."""
+        for dim in self.shape:
+            if not isinstance(dim, int):
+                raise VerifyError(f"dim {dim} of {self} is symbolic where a fixed size is needed")
+        return self.shape  # type: ignore[return-value]  # just checked
+
+    @property
+    def bounds(self) -> tuple[int, ...]:
+        """The shape with every symbol replaced by its upper bound."""
+        return tuple(dim if isinstance(dim, int) else dim.bound for dim in self.shape)
+
+    @property
+    def capacity(self) -> int:
+        """Most elements a value of this type can have."""
+        return math.prod(self.bounds)
+
+    @property
+    def nbytes(self) -> int:
+        """Bytes that hold any value of this type."""
+        return self.capacity * self.dtype.nbytes
+
+    def with_shape(self, shape: Iterable[Dim]) -> TensorType:
+        return replace(self, shape=tuple(shape))
+
+    def with_dtype(self, dtype: DType) -> TensorType:
+        return replace(self, dtype=dtype)
+
+    def __str__(self) -> str:
+        parts = ",".join(map(str, self.shape))
+        if self.layout is not None:
+            parts += f";{self.layout}"
+        if self.quant is not None:
+            scale = ",".join(map(repr, self.quant.scale))
+            zero = ",".join(map(str, self.quant.zero_point))
+            axis = "" if self.quant.axis is None else f" axis {self.quant.axis}"
+            parts += f";q[{scale}][{zero}]{axis}"
+        return f"{self.dtype.value}[{parts}]"
+
+
+def strides_of(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Row-major element strides of a static shape."""
+    strides, step = [], 1
+    for dim in reversed(shape):
+        strides.append(step)
+        step *= dim
+    return tuple(reversed(strides))
+
+
+def broadcast_shapes(*shapes: tuple[Dim, ...]) -> tuple[Dim, ...]:
+    """Multidirectional (numpy) broadcasting of shapes that may hold symbols.
+
+    Raises VerifyError when two dims differ and neither is 1.
+    """
+    rank = max((len(shape) for shape in shapes), default=0)
+    result: list[Dim] = []
+    for axis in range(-rank, 0):
+        dim: Dim = 1
+        for shape in shapes:
+            if -axis <= len(shape) and shape[axis] != 1:
+                if dim != 1 and dim != shape[axis]:
+                    listed = " and ".join(f"[{','.join(map(str, s))}]" for s in shapes)
+                    raise VerifyError(f"shapes {listed} do not broadcast")
+                dim = shape[axis]
+        result.append(dim)
+    return tuple(result)

@@ -1,0 +1,7 @@
+"""The core operators, one a file; importing this package discovers and registers them all."""
+
+import importlib
+import pkgutil
+
+for _module in pkgutil.iter_modules(__path__):
+    importlib.import_module(f"{__name__}.{_module.name}")

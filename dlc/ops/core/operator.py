@@ -1,0 +1,36 @@
+"""Base of core operators: what each must say besides its types and its numpy meaning."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from dlc.ir.operator import Operator, Types
+from dlc.ir.types import TensorType
+from dlc.ops.emission import Emission
+
+
+class OnnxBody(Protocol):
+    """What ``to_onnx`` builds a function body with (implemented by dlc.exporter)."""
+
+    def node(self, op_type: str, inputs: Sequence[str], **attributes: object) -> str:
+        """Append a node of the default domain; returns the name of its first output."""
+
+    def constant(self, array: object) -> str:
+        """Append a Constant node; returns its output name."""
+
+    def expression(self, expr: object, arguments: Sequence[str], types: Sequence[TensorType]) -> str:
+        """Append the nodes that compute a scalar expression; returns the result's name."""
+
+
+class CoreOperator(Operator):
+    """An operator of the core level: emits data for C, and exports as standard ONNX nodes."""
+
+    def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
+        """The loop nests and kernel calls that compute the results (``dlc.ops.emission``)."""
+        raise NotImplementedError(f"{self.name} has no emission")
+
+    def to_onnx(self, body: OnnxBody, operands: Sequence[str], operand_types: Types,
+                result_types: Sequence[TensorType]) -> Sequence[str]:  # fmt: skip
+        """Append ONNX nodes of the same meaning; returns the names of the results."""
+        raise NotImplementedError(f"{self.name} has no ONNX form")
