@@ -1,0 +1,45 @@
+"""What a pass is: a frozen dataclass with a name, options as fields, and ``run``."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+from dlc.errors import DlcError
+from dlc.ir.graph import Graph
+
+
+class Pass:
+    """Base of all passes.
+
+    A subclass is a frozen dataclass. ``name`` (kebab-case) is how pipelines call it, its docstring
+    is its documentation page, its fields are its options. Subclassing registers it.
+    """
+
+    name: ClassVar[str] = ""
+    #: the level the pass needs the graph at: "any", "core" (no named ONNX ops left), "planned"
+    requires: ClassVar[str] = "any"
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        name = cls.__dict__.get("name", "")
+        if not name:
+            return
+        known = _REGISTRY.get(name)
+        # dataclass(slots=True) makes the class twice: same module and name is no duplicate
+        if known is not None and (known.__module__, known.__qualname__) != (
+            cls.__module__, cls.__qualname__,
+        ):  # fmt: skip
+            raise DlcError(f"pass {name!r} is defined in {known.__module__} and {cls.__module__}")
+        _REGISTRY[name] = cls
+
+    def run(self, graph: Graph) -> tuple[Graph, bool]:
+        """Rewrite the graph (in place, or into a new one); say whether anything changed."""
+        raise NotImplementedError(f"pass {self.name} has no run")
+
+
+_REGISTRY: dict[str, type[Pass]] = {}
+
+
+def registered_passes() -> dict[str, type[Pass]]:
+    """Passes by name, as far as their modules have been imported."""
+    return dict(sorted(_REGISTRY.items()))
