@@ -26,6 +26,12 @@ class OnnxBody(Protocol):
 class CoreOperator(Operator):
     """An operator of the core level: emits data for C, and exports as standard ONNX nodes."""
 
+    def only(self, operands: Types) -> TensorType:
+        """The type of the one operand of a unary operator (its C1)."""
+        self.require(len(operands) == 1, "C1", f"has {len(operands)} operands, not one")
+        assert operands[0] is not None
+        return operands[0]
+
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
         """The loop nests and kernel calls that compute the results (``dlc.ops.emission``)."""
         raise NotImplementedError(f"{self.name} has no emission")
