@@ -12,6 +12,7 @@ import hashlib
 import importlib.util
 import os
 import platform
+import re
 import shlex
 import shutil
 import subprocess
@@ -40,6 +41,7 @@ SANITIZE_FLAGS = (
 )  # fmt: skip
 """Flags under which undefined behaviour and out-of-bounds accesses end the program."""
 
+_INCLUDE = re.compile(rb'^[ \t]*#[ \t]*include[ \t]*"([^"]+)"', re.MULTILINE)
 _REMEDY = "install gcc or clang, set CC, or run: pip install 'dlc[zig]'"
 
 
@@ -174,12 +176,18 @@ def _key(
     return digest.hexdigest()
 
 
-def _contents(sources: Iterable[Path], include_dirs: Iterable[Path]) -> Iterator[Path]:
-    """Sources and every header they can reach."""
-    directories = {Path(source).parent.resolve() for source in sources}
-    yield from map(Path, sources)
-    for directory in sorted(directories | {Path(d).resolve() for d in include_dirs}):
-        yield from sorted(directory.rglob("*.h"))
+def _contents(sources: Iterable[Path], include_dirs: Sequence[Path]) -> Iterator[Path]:
+    """Sources and every header they include by ``#include "..."``, directly or not."""
+    waiting, seen = [Path(source) for source in sources], set[Path]()
+    while waiting:
+        path = waiting.pop().resolve()
+        if path in seen:
+            continue
+        seen.add(path)
+        yield path
+        for name in _INCLUDE.findall(path.read_bytes() if path.is_file() else b""):
+            places = (Path(d) / os.fsdecode(name) for d in (path.parent, *include_dirs))
+            waiting.extend([place for place in places if place.is_file()][:1])
 
 
 @functools.cache
