@@ -44,6 +44,11 @@ class Value:
         return self.op.graph._uses(self.op, self.index)
 
     @property
+    def user(self) -> Op | None:
+        """The only op that reads this value (once or more often); None when none or several do."""
+        return self.op.graph._only_user(self.op, self.index)
+
+    @property
     def constant(self) -> np.ndarray[Any, Any] | None:
         """The array, if this value is a constant."""
         operator = self.op.operator
@@ -245,6 +250,15 @@ class Graph:
             if result == index
         ]
 
+    def _only_user(self, op: Op, index: int) -> Op | None:
+        found = None
+        for reader, edges in self._nx.adj[op.id].items():
+            if any(result == index for result, _ in edges):
+                if found is not None:
+                    return None
+                found = reader
+        return None if found is None else self._ops[found]
+
     def is_used(self, op: Op) -> bool:
         """Whether anything reads any result of the op."""
         return bool(self._nx.adj[op.id])
@@ -335,12 +349,15 @@ class Graph:
                 op.annotations = {}
 
     def copy(self) -> Graph:
-        """An independent graph with the same ops in the same order (arrays are shared)."""
+        """An independent graph, regions too, with the same ops in the same order (arrays shared)."""
         other = Graph(self.name, self.opsets)
         mapped: dict[Value, Value] = {}
         for op in self.ops:
             operands = tuple(None if v is None else mapped[v] for v in op.operands)
-            twin = other._insert(op.operator, operands, op.types, op.label)
+            operator, bodies = op.operator, list(op.operator.regions())
+            if bodies:
+                operator = operator.with_regions([body.copy() for body in bodies])
+            twin = other._insert(operator, operands, op.types, op.label)
             mapped.update(zip(op.results, twin.results, strict=True))
             if isinstance(op.operator, Input):
                 other._inputs.append(twin)

@@ -68,6 +68,18 @@ class Operator:
         """Graphs held as attributes (branches, loop bodies)."""
         return iter(())
 
+    def with_regions(self, regions: Sequence[Graph]) -> Operator:
+        """The same operator with other graphs in the places of ``regions()``, in that order."""
+        swaps = {id(old): new for old, new in zip(self.regions(), regions, strict=True)}
+
+        def swap(value: Any) -> Any:
+            if isinstance(value, tuple):
+                return tuple(swap(item) for item in value)
+            return swaps.get(id(value), value)
+
+        fields = {f: swap(getattr(self, f)) for f in getattr(self, "__dataclass_fields__", {})}
+        return type(self)(**fields)
+
     def infer(self, operands: Types) -> tuple[TensorType, ...]:
         """Result types; VerifyError cites the constraint that operands break."""
         raise NotImplementedError(f"{self.name} has no infer")
