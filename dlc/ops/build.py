@@ -69,3 +69,54 @@ def transpose(x: Value, perm: Sequence[int]) -> Value:
 
     perm = tuple(int(axis) for axis in perm)
     return x if perm == tuple(range(len(perm))) else apply(Transpose(perm), x)
+
+
+def slice_(x: Value, starts: Sequence[int], sizes: Sequence[int],
+           steps: Sequence[int] | None = None) -> Value:  # fmt: skip
+    """``sizes`` elements from ``starts`` at distances ``steps`` (1 unless given) along each axis."""
+    from dlc.ops.core.slice import Slice
+
+    steps = [1] * len(sizes) if steps is None else steps
+    # the step between fewer than two elements says nothing
+    steps = [step if size > 1 else 1 for step, size in zip(steps, sizes, strict=True)]
+    entries = (tuple(map(int, starts)), tuple(map(int, sizes)), tuple(map(int, steps)))
+    whole = entries[1] == x.type.shape and set(entries[2]) <= {1}
+    return x if whole else apply(Slice(*entries), x)
+
+
+def pad(x: Value, before: Sequence[int], after: Sequence[int], value: float = 0) -> Value:
+    """``x`` inside a border of ``value``: so many positions before and after it on each axis."""
+    from dlc.ops.core.pad import Pad
+
+    sizes = (tuple(map(int, before)), tuple(map(int, after)))
+    return apply(Pad(*sizes, value), x) if any(sizes[0] + sizes[1]) else x
+
+
+def concat(values: Sequence[Value], axis: int) -> Value:
+    """The values one after the other along ``axis``."""
+    from dlc.ops.core.concat import Concat
+
+    return values[0] if len(values) == 1 else apply(Concat(axis), *values)
+
+
+def broadcast(x: Value, shape: Sequence[int]) -> Value:
+    """``x`` repeated to ``shape`` by numpy's broadcasting rules."""
+    from dlc.ops.core.broadcast import Broadcast
+
+    shape = tuple(map(int, shape))
+    return x if shape == x.type.shape else apply(Broadcast(shape), x)
+
+
+def gather(data: Value, indices: Value, axis: int) -> Value:
+    """Rows of ``data`` along ``axis``, picked by i32 or i64 ``indices`` of any shape."""
+    from dlc.ops.core.gather import Gather
+
+    return apply(Gather(axis), data, indices)
+
+
+def resample(x: Value, index: Any, weight: Any, axis: int) -> Value:
+    """Weighted neighbours along ``axis``: tables ``[count, taps]`` of positions and weights."""
+    from dlc.ops.core.resample import Resample
+
+    tables = (constant(x, index, DType.I32), constant(x, weight, DType.F32))
+    return apply(Resample(axis), x, *tables)
