@@ -1,0 +1,52 @@
+"""dlc: trained neural networks (ONNX) to plain C99 with a static arena, through rewritable graphs.
+
+The public names below are loaded on first use, so that ``import dlc`` costs nothing.
+"""
+
+from __future__ import annotations
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from dlc.api import CheckReport, check, compile, load, save
+    from dlc.errors import DlcError
+    from dlc.ir.graph import Graph
+    from dlc.passmanager import PassManager
+
+__version__ = "0.1.0"
+
+_PUBLIC = {
+    "CheckReport": "dlc.api",
+    "check": "dlc.api",
+    "compile": "dlc.api",
+    "load": "dlc.api",
+    "save": "dlc.api",
+    "DlcError": "dlc.errors",
+    "Graph": "dlc.ir.graph",
+    "PassManager": "dlc.passmanager",
+}
+_MODULES = ("onnx_backend", "testing")
+
+__all__ = [
+    "CheckReport",
+    "DlcError",
+    "Graph",
+    "PassManager",
+    "check",
+    "compile",
+    "load",
+    "save",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _PUBLIC:
+        return getattr(importlib.import_module(_PUBLIC[name]), name)
+    if name in _MODULES:
+        return importlib.import_module(f"dlc.{name}")
+    raise AttributeError(f"module 'dlc' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *_PUBLIC, *_MODULES})

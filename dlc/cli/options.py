@@ -1,0 +1,105 @@
+"""Options several commands share, and the values they take."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import click
+
+Function = TypeVar("Function", bound=Callable[..., Any])
+
+PIPELINES = ("O0", "O1", "O2")
+
+
+def _dims(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
+    dims = {}
+    for value in values:
+        name, equals, size = value.rpartition("=")
+        if not equals or not size.isdigit() or int(size) < 1:
+            raise click.BadParameter(f"{value!r} is not NAME=SIZE, as in --dim N=1")
+        dims[name] = int(size)
+    return dims
+
+
+def _shapes(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> dict[str, tuple[int, ...]]:
+    shapes = {}
+    for value in values:
+        name, equals, text = value.rpartition("=")
+        parts = text.split("x") if text else []
+        if not equals or not all(part.isdigit() for part in parts):
+            raise click.BadParameter(f"{value!r} is not INPUT=SHAPE, as in --shape x=1x3x224x224")
+        shapes[name] = tuple(map(int, parts))
+    return shapes
+
+
+def model_options(function: Function) -> Function:
+    """``MODEL --dim --shape``: passed on as ``model, dims, shapes``."""
+    for decorate in (
+        click.option("--shape", "shapes", multiple=True, callback=_shapes, metavar="INPUT=1x3x224x224",
+                     help="Fix the whole shape of an input."),
+        click.option("--dim", "dims", multiple=True, callback=_dims, metavar="NAME=SIZE",
+                     help="Fix a symbolic dimension of the inputs."),
+        click.argument("model"),
+    ):  # fmt: skip
+        function = decorate(function)
+    return function
+
+
+def pipeline_options(default: str) -> Callable[[Function], Function]:
+    """``--pass``, ``-O0 -O1 -O2`` and ``--load``: passed on as one ``pipeline`` text."""
+
+    def read_flag(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
+        if value is not None and value not in ("0", "1", "2"):
+            raise click.BadParameter("the levels are -O0, -O1 and -O2")
+        return value
+
+    def decorate(function: Function) -> Function:
+        import functools
+
+        @functools.wraps(function)
+        def call(*args: Any, passes: str | None, level: str | None, plugins: tuple[str, ...],
+                 **kwargs: Any) -> Any:  # fmt: skip
+            if passes is not None and level is not None:
+                raise click.UsageError("give either --pass or a level -O0 -O1 -O2, not both")
+            if plugins:
+                from dlc.passmanager import load_file
+
+                for plugin in plugins:
+                    load_file(plugin)
+            pipeline = passes if passes is not None else f"O{level}" if level else default
+            return function(*args, pipeline=pipeline, **kwargs)
+
+        for option in (
+            click.option("--load", "plugins", multiple=True, type=click.Path(), metavar="FILE.py",
+                         help="Load passes and operators of your own first."),
+            click.option("-O", "level", callback=read_flag, metavar="0|1|2",
+                         help="A named pipeline: -O0, -O1 or -O2."),
+            click.option("--pass", "--passes", "passes", metavar="A,B{option=1},...",
+                         help="The passes to run, in order (see dlc passes)."),
+        ):  # fmt: skip
+            call = option(call)
+        return call  # type: ignore[return-value]
+
+    return decorate
+
+
+def notice(text: str) -> None:
+    """A remark for the user that is not part of the output."""
+    click.echo(f"dlc: note: {text}", err=True)
+
+
+@contextlib.contextmanager
+def progress(title: str) -> Iterator[Callable[[str], None]]:
+    """A spinner on stderr that names the stage under way; silent when stderr is no terminal."""
+    from rich.console import Console
+
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda stage: None
+        return
+    with console.status(title) as status:
+        yield lambda stage: status.update(f"{title}: {stage}")

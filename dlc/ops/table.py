@@ -1,0 +1,45 @@
+"""Tables of operators, derived from the registries and ``onnx.defs``."""
+
+from __future__ import annotations
+
+import inspect
+from dataclasses import dataclass
+
+from onnx import defs
+
+from dlc.ir.operator import registered_operators
+from dlc.ops.core.operator import CoreOperator
+from dlc.ops.onnx.expansion import find_expansion
+from dlc.ops.onnx.operator import OnnxOperator
+
+
+@dataclass(frozen=True, slots=True)
+class OnnxRow:
+    """An ONNX operator and how it reaches the core: ``e``xpansion, function ``b``ody, or ``-``."""
+
+    name: str
+    how: str
+
+
+def core_table() -> list[tuple[str, str]]:
+    """Name and first documentation line of every core operator."""
+    import dlc.ops.core  # noqa: F401  # registers them
+
+    return [
+        (name, (inspect.getdoc(cls) or "").splitlines()[0])
+        for name, cls in registered_operators().items()
+        if issubclass(cls, CoreOperator)
+    ]
+
+
+def onnx_table() -> list[OnnxRow]:
+    """Every operator of the default ONNX domain at the newest version."""
+    rows = []
+    for schema in defs.get_all_schemas():
+        if schema.domain:
+            continue
+        operator = OnnxOperator(schema.name, defs.onnx_opset_version())
+        body = schema.has_function or schema.has_context_dependent_function
+        how = "e" if find_expansion(operator) else "b" if body else "-"
+        rows.append(OnnxRow(schema.name, how))
+    return sorted(rows, key=lambda row: row.name)
