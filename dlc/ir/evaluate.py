@@ -1,0 +1,46 @@
+"""Running a graph in numpy, op by op, through each operator's ``evaluate``."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+
+from dlc.errors import DlcError, InputError
+from dlc.ir.graph import Graph, Value
+from dlc.ir.operator import Array, Constant, Input, Output
+
+
+def evaluate_graph(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
+    """The graph's outputs for these inputs, both in the graph's order.
+
+    An array is let go after its last use, so the peak is that of the graph, not its sum. The inputs
+    are not checked (``dlc.interp.run`` does); an error names the op that raised it.
+    """
+    if len(inputs) != len(graph.inputs):
+        raise InputError(f"graph {graph.name!r} takes {len(graph.inputs)} inputs, not {len(inputs)}")
+    ops = graph.ops
+    readers = Counter(value for op in ops for value in op.operands if value is not None)
+    arrays: dict[Value, Array] = {}
+    for value, array in zip(graph.inputs, inputs, strict=True):
+        arrays[value] = array
+    for op in ops:
+        if isinstance(op.operator, Input | Output):
+            continue
+        if isinstance(op.operator, Constant):
+            results: Sequence[Array] = (op.operator.value.array,)
+        else:
+            try:
+                results = op.operator.evaluate(
+                    [None if value is None else arrays[value] for value in op.operands]
+                )
+            except DlcError as error:
+                raise type(error)(f"{op.label or op.operator.label}: {error}") from error
+        for value, array in zip(op.results, results, strict=False):
+            if readers[value]:
+                arrays[value] = array
+        for operand in op.operands:
+            if operand is not None:
+                readers[operand] -= 1
+                if not readers[operand]:
+                    del arrays[operand]
+    return [arrays[value] for value in graph.outputs]

@@ -1,0 +1,244 @@
+"""Result types of named ONNX ops: onnx's own shape inference on one node, and what it leaves out.
+
+The few operators whose result onnx does not infer are in ``_RULES``; sizes that depend on values
+become symbols with a proven bound.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from functools import lru_cache
+from typing import TYPE_CHECKING
+
+import numpy as np
+from onnx import TensorProto, TypeProto, checker, helper, shape_inference
+
+from dlc.errors import UnsupportedError, VerifyError
+from dlc.ir.operator import Array, Arrays, Types
+from dlc.ir.types import Dim, DType, Symbol, TensorType
+
+if TYPE_CHECKING:
+    from dlc.ops.onnx.operator import OnnxOperator
+
+#: constants with more elements are never sizes, axes or scales, so inference has no use for them
+SMALL = 4096
+_SMALL_FLOATS = 64
+#: a value beyond this size is a mistake or an attack
+MAX_BYTES = 1 << 40
+
+Known = tuple[int, tuple[int, ...], bytes] | None
+Rule = Callable[["OnnxOperator", Sequence[TensorType], Sequence[Array | None]], Sequence[TensorType]]
+
+
+def infer_node(operator: OnnxOperator, operands: Types, constants: Arrays) -> tuple[TensorType, ...]:
+    """Result types of one op without regions, given operand types and the values known.
+
+    Raises VerifyError when the operands do not fit the operator, UnsupportedError when the result
+    types cannot be known when compiling.
+    """
+    return _infer(operator, tuple(operands), tuple(_known(array) for array in constants))
+
+
+def _known(array: Array | None) -> Known:
+    if array is None or array.dtype == object:
+        return None
+    if array.size > (_SMALL_FLOATS if array.dtype.kind == "f" else SMALL):
+        return None
+    return DType.of(array).onnx, array.shape, array.tobytes()
+
+
+_Shape = tuple[Dim | None, ...]
+_Result = tuple[DType, _Shape] | None
+
+
+@lru_cache(maxsize=8192)
+def _infer(
+    operator: OnnxOperator, operands: tuple[TensorType | None, ...], known: tuple[Known, ...]
+) -> tuple[TensorType, ...]:
+    rule = None if operator.domain else _RULES.get(operator.type)
+    try:
+        results = _onnx_results(operator, operands, known)
+    except VerifyError:
+        if rule is not _same_as_first:  # superseded operators, which onnx refuses as deprecated
+            raise
+        results = [None] * operator.results
+    if not all(map(_is_complete, results)) and any(t and not t.is_static for t in operands):
+        results = _bounded(operator, operands, known, results)
+    if not all(map(_is_complete, results)) and rule is not None:
+        present = [t if t is not None else TensorType(DType.BOOL, ()) for t in operands]
+        rows = rule(operator, present, [_array(value) for value in known])
+        ruled = [(t.dtype, t.shape) for t in rows]
+        ruled += [None] * (len(results) - len(ruled))
+        results = [r if _is_complete(r) else ruled[k] for k, r in enumerate(results)]
+    return tuple(_final(operator, result) for result in results)
+
+
+def _is_complete(result: _Result) -> bool:
+    return result is not None and None not in result[1]
+
+
+def _final(operator: OnnxOperator, result: _Result) -> TensorType:
+    shape = () if result is None else tuple(dim for dim in result[1] if dim is not None)
+    if result is None or len(shape) < len(result[1]):
+        raise UnsupportedError(
+            f"{operator.label}: the shape of its result is not known when compiling; sizes, axes "
+            f"and repeats must follow from constants and input shapes"
+        )
+    type = TensorType(result[0], shape)
+    if type.nbytes > MAX_BYTES:
+        raise VerifyError(f"{operator.label}: a result of type {type} is too large to be meant")
+    return type
+
+
+def _bounded(
+    operator: OnnxOperator, operands: Sequence[TensorType | None], known: Sequence[Known],
+    results: Sequence[_Result],
+) -> list[_Result]:  # fmt: skip
+    """Give dims that onnx left open a fresh symbol, bounded by the size at all symbols' bounds."""
+    widest = [None if t is None else t.with_shape(t.bounds) for t in operands]
+    filled: list[_Result] = []
+    for k, (result, most) in enumerate(
+        zip(results, _onnx_results(operator, widest, known), strict=True)
+    ):
+        if most is None or result is None or len(most[1]) != len(result[1]):
+            filled.append(result)
+            continue
+        shape = [
+            Symbol(f"{operator.type}_{k}_{axis}", bound) if dim is None and isinstance(bound, int)
+            else dim
+            for axis, (dim, bound) in enumerate(zip(result[1], most[1], strict=True))
+        ]  # fmt: skip
+        filled.append((result[0], tuple(shape)))
+    return filled
+
+
+def _onnx_results(
+    operator: OnnxOperator, operands: Sequence[TensorType | None], known: Sequence[Known]
+) -> list[_Result]:
+    names = ["" if t is None else f"i{k}" for k, t in enumerate(operands)]
+    node = operator.node(names, operator.results)
+    types = {name: type_proto(t) for name, t in zip(names, operands, strict=True) if t is not None}
+    data = {
+        name: helper.make_tensor(name, value[0], value[1], value[2], raw=True)
+        for name, value in zip(names, known, strict=True)
+        if value is not None
+    }
+    opsets = [helper.make_opsetid(operator.domain, operator.version)]
+    if operator.domain:
+        opsets.append(helper.make_opsetid("", 18))
+    try:
+        found = shape_inference.infer_node_outputs(
+            operator.schema, node, types, data, None, opsets, helper.VERSION_TABLE[-1][1]
+        )
+    except (shape_inference.InferenceError, checker.ValidationError, RuntimeError) as error:
+        text = " ".join(str(error).split()).removeprefix("[ShapeInferenceError] ")
+        shapes = ", ".join("absent" if t is None else str(t) for t in operands)
+        raise VerifyError(f"{operator.label}({shapes}): {text}") from None
+    return [_convert(found.get(name), operands) for name in node.output]
+
+
+def type_proto(type: TensorType) -> TypeProto:
+    """The ONNX type of a tensor type; symbols become ``dim_param``."""
+    shape = [dim if isinstance(dim, int) else dim.name for dim in type.shape]
+    return helper.make_tensor_type_proto(type.dtype.onnx, shape)
+
+
+def _convert(proto: TypeProto | None, operands: Sequence[TensorType | None]) -> _Result:
+    if proto is None or proto.WhichOneof("value") is None:
+        return None
+    if not proto.HasField("tensor_type"):
+        kind = str(proto.WhichOneof("value")).removesuffix("_type")
+        raise UnsupportedError(f"values of kind {kind} are not supported, only tensors are")
+    tensor = proto.tensor_type
+    if tensor.elem_type == TensorProto.UNDEFINED or not tensor.HasField("shape"):
+        return None
+    symbols = {
+        dim.name: dim for t in operands if t is not None for dim in t.shape if isinstance(dim, Symbol)
+    }
+    shape: list[Dim | None] = []
+    for dim in tensor.shape.dim:
+        if dim.HasField("dim_value"):
+            if dim.dim_value < 0:
+                raise VerifyError(f"a result has the negative size {dim.dim_value}")
+            shape.append(dim.dim_value)
+        else:
+            shape.append(symbols.get(dim.dim_param))
+    return DType.of(tensor.elem_type), tuple(shape)
+
+
+def _array(known: Known) -> Array | None:
+    if known is None:
+        return None
+    number, shape, data = known
+    return np.frombuffer(data, DType.of(number).numpy).reshape(shape)
+
+
+def _same_as_first(
+    operator: OnnxOperator, operands: Sequence[TensorType], values: Sequence[Array | None]
+) -> Sequence[TensorType]:
+    return [operands[0]] * operator.results
+
+
+def _batch_normalization(
+    operator: OnnxOperator, operands: Sequence[TensorType], values: Sequence[Array | None]
+) -> Sequence[TensorType]:
+    return [operands[0], *[operands[1]] * (operator.results - 1)]  # statistics of each channel
+
+
+def _compress(
+    operator: OnnxOperator, operands: Sequence[TensorType], values: Sequence[Array | None]
+) -> Sequence[TensorType]:
+    data, condition = operands[:2]
+    axis = operator.attr("axis")
+    extent = data.capacity if axis is None else data.bounds[axis]
+    dim = Symbol("kept", min(extent, condition.capacity))
+    shape = (dim,) if axis is None else _with(data.shape, axis, dim)
+    return [data.with_shape(shape)]
+
+
+def _non_zero(
+    operator: OnnxOperator, operands: Sequence[TensorType], values: Sequence[Array | None]
+) -> Sequence[TensorType]:
+    found = Symbol("nonzero", operands[0].capacity)
+    return [TensorType(DType.I64, (max(operands[0].rank, 1), found))]
+
+
+def _unique(
+    operator: OnnxOperator, operands: Sequence[TensorType], values: Sequence[Array | None]
+) -> Sequence[TensorType]:
+    data, axis = operands[0], operator.attr("axis")
+    extent = data.capacity if axis is None else data.bounds[axis]
+    dim = Symbol("unique", extent)
+    indices = TensorType(DType.I64, (dim,))
+    shape = (dim,) if axis is None else _with(data.shape, axis, dim)
+    return [data.with_shape(shape), indices, TensorType(DType.I64, (extent,)), indices]
+
+
+def _non_max_suppression(
+    operator: OnnxOperator, operands: Sequence[TensorType], values: Sequence[Array | None]
+) -> Sequence[TensorType]:
+    boxes, scores = operands[:2]
+    most = boxes.bounds[1]
+    if len(operands) > 2 and (limit := values[2]) is not None:
+        most = min(most, max(int(limit.reshape(-1)[0]), 0))
+    elif len(operands) <= 2:
+        most = 0  # max_output_boxes_per_class defaults to 0: no output
+    return [TensorType(DType.I64, (Symbol("selected", scores.bounds[0] * scores.bounds[1] * most), 3))]
+
+
+def _with(shape: tuple[Dim, ...], axis: int, dim: Dim) -> tuple[Dim, ...]:
+    axis %= len(shape)
+    return (*shape[:axis], dim, *shape[axis + 1 :])
+
+
+_RULES: dict[str, Rule] = {
+    "MeanVarianceNormalization": _same_as_first,
+    "GroupNormalization": _same_as_first,
+    "Scatter": _same_as_first,
+    "Dropout": _same_as_first,
+    "BatchNormalization": _batch_normalization,
+    "Compress": _compress,
+    "NonZero": _non_zero,
+    "Unique": _unique,
+    "NonMaxSuppression": _non_max_suppression,
+}
