@@ -171,6 +171,7 @@ class Graph:
 
     def _insert(self, operator: Operator, operands: tuple[Value | None, ...],
                 types: tuple[TensorType, ...], label: str) -> Op:  # fmt: skip
+        self._check_operands(operator, operands)
         op = Op(self, self._next_id, operator, operands, types, label)
         self._next_id += 1
         self._ops[op.id] = op
@@ -179,13 +180,18 @@ class Graph:
         self._changed()
         return op
 
+    def _check_operands(self, operator: Operator, operands: Sequence[Value | None]) -> None:
+        for port, value in enumerate(operands):
+            if value is not None and self._ops.get(value.op.id) is not value.op:
+                raise DlcError(
+                    f"operand {port} of {operator.label} is a result of {value.op!r}, which belongs "
+                    f"to another graph or was erased"
+                )
+
     def _link(self, op: Op) -> None:
         for port, value in enumerate(op.operands):
-            if value is None:
-                continue
-            if self._ops.get(value.op.id) is not value.op:
-                raise DlcError(f"operand {port} of {op!r} belongs to another graph or was erased")
-            self._nx.add_edge(value.op.id, op.id, key=(value.index, port))
+            if value is not None:
+                self._nx.add_edge(value.op.id, op.id, key=(value.index, port))
 
     def _unlink(self, op: Op) -> None:
         for port, value in enumerate(op.operands):
@@ -309,6 +315,7 @@ class Graph:
 
     def set_operands(self, op: Op, operands: Sequence[Value | None]) -> None:
         """Change what an op reads (types of its results stay as they are)."""
+        self._check_operands(op.operator, operands)
         self._unlink(op)
         op.operands = tuple(operands)
         self._link(op)
@@ -317,12 +324,13 @@ class Graph:
     def set_operator(self, op: Op, operator: Operator, operands: Sequence[Value | None] | None = None,
                      types: Sequence[TensorType] | None = None) -> None:  # fmt: skip
         """Change what an op computes, in place; the number of results stays."""
-        if operands is not None:
-            self.set_operands(op, operands)
-        op.operator = operator
-        op.types = tuple(types if types is not None else infer_types(operator, op.operands))
-        if len(op.types) != len(op.results):
+        reads = op.operands if operands is None else tuple(operands)
+        found = tuple(types if types is not None else infer_types(operator, reads))
+        if len(found) != len(op.results):
             raise VerifyError(f"{op!r} cannot change its number of results in place")
+        if operands is not None:
+            self.set_operands(op, reads)
+        op.operator, op.types = operator, found
         self._changed()
 
     def erase(self, op: Op) -> None:

@@ -7,13 +7,15 @@ graph where an operator is applied to values (``dlc.ir.graph.Op``).
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+import importlib
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 
-from dlc.errors import DlcError, UnsupportedError, VerifyError
+from dlc.errors import DlcError, ParseError, UnsupportedError, VerifyError
+from dlc.ir.attributes import rebuild_fields
 from dlc.ir.types import DType, TensorType
 
 if TYPE_CHECKING:
@@ -41,6 +43,8 @@ class Operator:
     """
 
     name: ClassVar[str] = ""
+    #: whether the verifier infers result types again and compares them with the recorded ones
+    recheck: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -59,6 +63,19 @@ class Operator:
     def label(self) -> str:
         """The name as printed in textual IR."""
         return self.name
+
+    def label_in(self, opsets: Mapping[str, int]) -> str:
+        """The label in a graph of these operator sets; must tell all that ``attributes`` do not."""
+        return self.label
+
+    @classmethod
+    def from_text(cls, label: str, attributes: Mapping[str, Any], opsets: Mapping[str, int]) -> Self:
+        """The operator that prints as ``label`` (see ``label_in``) with these attributes.
+
+        Attributes left out take their defaults. Raises ParseError for unknown, missing or
+        ill-typed ones.
+        """
+        return rebuild_fields(cls, attributes, f"operator {label}")
 
     def attributes(self) -> dict[str, Any]:
         """Attributes for textual IR, defaults included."""
@@ -113,11 +130,46 @@ def registered_operators() -> dict[str, type[Operator]]:
     return dict(sorted(_REGISTRY.items()))
 
 
+#: packages whose import registers operators; third parties use the entry point group ``dlc.ops``
+OPERATOR_PACKAGES = ("dlc.ops.core", "dlc.ops.onnx")
+ENTRY_POINT_GROUP = "dlc.ops"
+
+
+def discover_operators() -> None:
+    """Import every package that registers operators (by name: this room is below theirs)."""
+    for package in OPERATOR_PACKAGES:
+        importlib.import_module(package)
+    from importlib.metadata import entry_points  # slow to import, rarely needed
+
+    for entry in entry_points(group=ENTRY_POINT_GROUP):
+        entry.load()
+
+
+def find_operator(label: str) -> type[Operator]:
+    """The class that reads ``label`` in textual IR; discovers operators when it is not known yet.
+
+    A label with a dot that is no operator's name is a named ONNX op, ``<domain>.<type>``.
+    Raises ParseError when there is none.
+    """
+    found = _lookup(label)
+    if found is None:
+        discover_operators()
+        found = _lookup(label)
+    if found is None:
+        raise ParseError(f"unknown operator {label!r}; `dlc ops` lists those there are")
+    return found
+
+
+def _lookup(label: str) -> type[Operator] | None:
+    return _REGISTRY.get(label) or (_REGISTRY.get("onnx") if "." in label else None)
+
+
 @dataclass(frozen=True, slots=True)
 class Input(Operator):
     """A graph input (or, in a region, a block argument). Its type is given, not inferred."""
 
     name: ClassVar[str] = "input"
+    recheck: ClassVar[bool] = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -133,12 +185,20 @@ class Output(Operator):
 
 
 class Data:
-    """An immutable array with a digest, so that constants hash and compare by content."""
+    """An immutable array with a digest, so that constants hash and compare by content.
+
+    Kept in native byte order; strings are kept as objects of type ``str``. VerifyError for an
+    array of anything else that no tensor can hold.
+    """
 
     __slots__ = ("_digest", "array")
 
     def __init__(self, array: Any) -> None:
         array = np.asarray(array)
+        if array.dtype.kind in "OUST":
+            array = _strings(array)
+        elif not array.dtype.isnative:
+            array = array.astype(array.dtype.newbyteorder("="))
         if array.flags.writeable:
             array = array.view()
             array.flags.writeable = False
@@ -168,6 +228,18 @@ class Data:
 
     def __repr__(self) -> str:
         return f"Data({self.array.dtype.name}{list(self.array.shape)})"
+
+
+def _strings(array: Array) -> Array:
+    items = [
+        item.decode("utf-8", "surrogateescape") if isinstance(item, bytes) else item
+        for item in array.ravel().tolist()
+    ]
+    if not all(isinstance(item, str) for item in items):
+        raise VerifyError("an array of Python objects other than strings is no tensor")
+    result = np.empty(len(items), dtype=object)
+    result[:] = items
+    return result.reshape(array.shape)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import enum
+import json
 import math
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import Any
@@ -126,6 +128,14 @@ def _numpy_dtype(dtype: DType) -> np.dtype[Any]:
     return np.dtype(getattr(ml_dtypes, _ML_NAMES[dtype]))
 
 
+_PLAIN = re.compile(r"[A-Za-z_]\w*", re.ASCII)
+
+
+def quoted(name: str) -> str:
+    """A name as textual IR writes it: plain where it is an identifier, else a JSON string."""
+    return name if _PLAIN.fullmatch(name) else json.dumps(name)
+
+
 @dataclass(frozen=True, slots=True)
 class Symbol:
     """A dim known only at run time, with a proven upper bound (``N<=8`` in text)."""
@@ -134,7 +144,7 @@ class Symbol:
     bound: int
 
     def __str__(self) -> str:
-        return f"{self.name}<={self.bound}"
+        return f"{quoted(self.name)}<={self.bound}"
 
 
 Dim = int | Symbol
@@ -202,9 +212,9 @@ class TensorType:
     def __str__(self) -> str:
         parts = ",".join(map(str, self.shape))
         if self.layout is not None:
-            parts += f";{self.layout}"
+            parts += f";{quoted(self.layout)}"
         if self.quant is not None:
-            scale = ",".join(map(repr, self.quant.scale))
+            scale = ",".join(repr(float(s)) for s in self.quant.scale)
             zero = ",".join(map(str, self.quant.zero_point))
             axis = "" if self.quant.axis is None else f" axis {self.quant.axis}"
             parts += f";q[{scale}][{zero}]{axis}"

@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import onnx
 from onnx import defs, helper, numpy_helper, shape_inference
 
-from dlc.errors import ModelError, UnsupportedError, VerifyError
+from dlc.errors import ModelError, ParseError, UnsupportedError, VerifyError
 from dlc.ir.graph import Graph
 from dlc.ir.operator import Array, Arrays, Data, Operator, Types
 from dlc.ir.types import DType, Symbol, TensorType
@@ -44,6 +44,8 @@ class OnnxOperator(Operator):
     """
 
     name: ClassVar[str] = "onnx"
+    # the importer knows more (data propagation, folded constants), and onnx infers slowly
+    recheck: ClassVar[bool] = False
     type: str
     version: int
     attrs: tuple[tuple[str, Attribute], ...] = ()
@@ -56,6 +58,23 @@ class OnnxOperator(Operator):
     @property
     def schema(self) -> defs.OpSchema:
         return schema_of(self.type, self.version, self.domain)
+
+    def label_in(self, opsets: Mapping[str, int]) -> str:
+        """``onnx.Conv``, or ``onnx.Conv:13`` where the graph's opsets do not say version 13."""
+        return self.label if opsets.get(self.domain) == self.version else f"{self.label}:{self.version}"
+
+    @classmethod
+    def from_text(cls, label: str, attributes: Mapping[str, Any], opsets: Mapping[str, int]) -> Self:
+        label, _, version = label.partition(":")
+        domain, _, type = label.rpartition(".")
+        domain = "" if domain == "onnx" else domain
+        if not version and domain not in opsets:
+            raise ParseError(
+                f"operator {label} needs a version: give domain {domain!r} one in the graph's "
+                f"opsets, or write it as {label}:17"
+            )
+        attrs = tuple(sorted(attributes.items(), key=lambda item: item[0]))
+        return cls(type, int(version) if version else opsets[domain], attrs, domain)
 
     def attributes(self) -> dict[str, Attribute]:
         return dict(self.attrs)
