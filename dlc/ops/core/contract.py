@@ -1,0 +1,137 @@
+"""``contract``: a matrix product, batched with broadcasting, either side transposed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from dlc.ir.expr import parse_expr
+from dlc.ir.operator import Array
+from dlc.ir.types import DType, TensorType, broadcast_shapes, strides_of
+from dlc.ops.core.epilogue import WithEpilogue, wide
+from dlc.ops.core.operator import OnnxBody
+from dlc.ops.emission import Acc, Access, Accumulate, Affine, Emission, Nest, Operand, Result, Tile
+from dlc.ops.nest import broadcast_strides, merge_loops
+from dlc.ops.tiling import blocks
+
+
+@dataclass(frozen=True, slots=True)
+class Contract(WithEpilogue):
+    """Operands lhs[batch...,M,K], rhs[batch...,K,N], extras; result [batch...,M,N].
+
+    A transposed side is stored [batch...,K,M] or [batch...,N,K]. Batch dims broadcast.
+
+    C1: lhs and rhs have rank 2 or more and one dtype; M, N and K are static.
+    C2: their depths K are equal.
+    C3: their batch dims broadcast together.
+    """
+
+    name: ClassVar[str] = "contract"
+    transpose_lhs: bool = False
+    transpose_rhs: bool = False
+
+    @property
+    def main_operands(self) -> int:
+        return 2
+
+    def _matrices(self, lhs: Sequence[int], rhs: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+        """Pairs (M, K) and (K, N) from pairs as they are stored."""
+        return (lhs[::-1] if self.transpose_lhs else lhs, rhs[::-1] if self.transpose_rhs else rhs)
+
+    def accumulated(self, main: Sequence[TensorType]) -> TensorType:
+        lhs, rhs = main
+        self.require(min(lhs.rank, rhs.rank) >= 2, "C1", f"{lhs} and {rhs} need rank 2 or more")
+        self.require(lhs.dtype is rhs.dtype, "C1", f"{lhs} and {rhs} differ in dtype")
+        pairs = (t.with_shape(t.shape[-2:]).dims for t in main)
+        (rows, depth), (other, cols) = self._matrices(*pairs)
+        self.require(depth == other, "C2", f"{lhs} and {rhs} differ in depth")
+        return lhs.with_shape((*broadcast_shapes(lhs.shape[:-2], rhs.shape[:-2]), rows, cols))
+
+    def accumulate(self, main: Sequence[Array]) -> Array:
+        lhs, rhs = (wide(a) for a in main)
+        return np.matmul(
+            np.swapaxes(lhs, -1, -2) if self.transpose_lhs else lhs,
+            np.swapaxes(rhs, -1, -2) if self.transpose_rhs else rhs,
+        )
+
+    def macs(self, main: Sequence[TensorType], result: TensorType) -> int:
+        return result.capacity * main[0].dims[-2 if self.transpose_lhs else -1]
+
+    def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
+        lhs, rhs, *extras = operands
+        *batch, rows, cols = results[0].dims
+        depth = lhs.dims[-2 if self.transpose_lhs else -1]
+        (ls, ld), (rd, rs) = self._matrices(strides_of(lhs.dims)[-2:], strides_of(rhs.dims)[-2:])
+        # batch dims and rows merge into one loop where every operand allows it
+        lines, (a, b, *cells) = merge_loops((*batch, rows), [
+            Affine(0, (*_batch_strides(lhs, batch), ls)),
+            Affine(0, (*_batch_strides(rhs, batch), 0)),
+            *(Affine(0, s[:-1]) for s in (
+                strides_of(results[0].dims),
+                *(broadcast_strides(t.dims, results[0].dims) for t in extras),
+            )),
+        ])  # fmt: skip
+        widths = [strides_of(results[0].dims)[-1]]
+        widths += [broadcast_strides(t.dims, results[0].dims)[-1] for t in extras]
+        stored = [
+            Affine(0, (*cell.strides, width)) for cell, width in zip(cells, widths, strict=True)
+        ]
+        if lhs.dtype is not DType.F32:
+            return _nest(self, (*lines, cols), depth, (a, ld), (b, rd, rs), stored)
+        if not lines:
+            lines, a, b = (1,), Affine(0, (0,)), Affine(0, (0,))
+            stored = [Affine(0, (0, *s.strides)) for s in stored]
+        if b.strides[-1]:  # one row a matrix: rows of a tile must share the right-hand side
+            lines, a, b = (*lines, 1), _append(a, 0), _append(b, 0)
+            stored = [Affine(0, (*s.strides[:-1], 0, s.strides[-1])) for s in stored]
+        left, right = _append(a, 0), _append(b, rs)
+        parts = [
+            Tile(
+                block.outer, block.rows, block.cols, "dlc_gemm_tile_f32",
+                (Acc(), block.rows, block.cols, depth,
+                 Access(Operand(0), block.corner(left)), a.strides[-1], ld,
+                 Access(Operand(1), block.corner(right)), rd, rs),
+                Access(Result(), block.element(stored[0])), self.epilogue,
+                tuple(Access(Operand(2 + i), block.element(s)) for i, s in enumerate(stored[1:])),
+            )
+            for block in blocks(lines[:-1], lines[-1], cols)
+        ]  # fmt: skip
+        return Emission(tuple(parts))
+
+    def accumulate_onnx(self, body: OnnxBody, main: Sequence[str], types: Sequence[TensorType],
+                        result: TensorType) -> str:  # fmt: skip
+        names = list(main)
+        for i, transposed in enumerate((self.transpose_lhs, self.transpose_rhs)):
+            if transposed:
+                *batch, rows, cols = range(types[i].rank)
+                names[i] = body.node("Transpose", [names[i]], perm=(*batch, cols, rows))
+        return body.node("MatMul", names)
+
+
+def _batch_strides(matrix: TensorType, batch: Sequence[int]) -> tuple[int, ...]:
+    size = matrix.dims[-2] * matrix.dims[-1]
+    return tuple(size * s for s in broadcast_strides(matrix.dims[:-2], batch))
+
+
+def _append(affine: Affine, stride: int) -> Affine:
+    return Affine(affine.base, (*affine.strides, stride))
+
+
+def _nest(op: Contract, lines: tuple[int, ...], depth: int, lhs: tuple[Affine, int],
+          rhs: tuple[Affine, int, int], stored: Sequence[Affine]) -> Emission:  # fmt: skip
+    """The product as a loop nest, in any dtype: lines, columns, then depth."""
+    a, ld = lhs
+    b, rd, rs = rhs
+    write, *reads = stored
+    accumulate = Accumulate(
+        "add", 1, op.epilogue, tuple(Access(Operand(2 + i), s) for i, s in enumerate(reads))
+    )
+    return Emission((Nest(
+        (*lines, depth),
+        (Access(Operand(0), Affine(0, (*a.strides, 0, ld))),
+         Access(Operand(1), Affine(0, (*b.strides, rs, rd)))),
+        Access(Result(), write), parse_expr("a0 * a1"), accumulate,
+    ),))  # fmt: skip
