@@ -39,6 +39,14 @@ def _integer_safe_div(a: Array, b: Array) -> Array:
     return np.where(b == 0, np.zeros_like(quotient), quotient + inexact.astype(quotient.dtype))
 
 
+def _integer_safe_pow(a: Array, b: Array) -> Array:
+    if np.issubdtype(np.asarray(a).dtype, np.inexact):
+        return np.power(a, b)
+    # a negative exponent gives 1 / a**-b truncated: 0, but for a of 1 and -1
+    power = np.power(a, np.abs(b))
+    return np.where((b < 0) & (np.abs(a) != 1), np.zeros_like(power), power)
+
+
 def _sigmoid(x: Array) -> Array:
     # exp of a non-positive number only: no overflow for either sign
     e = np.exp(-np.abs(x))
@@ -60,13 +68,14 @@ _TABLE = [
     ScalarFunction("div", 2, _integer_safe_div, onnx="Div"),
     ScalarFunction("max", 2, np.maximum, onnx="Max"),  # NaN if either is NaN
     ScalarFunction("min", 2, np.minimum, onnx="Min"),  # NaN if either is NaN
-    ScalarFunction("pow", 2, np.power, onnx="Pow"),
+    ScalarFunction("pow", 2, _integer_safe_pow, onnx="Pow"),
     ScalarFunction("fmod", 2, np.fmod),  # sign of the dividend, C's fmod and %
     ScalarFunction("neg", 1, np.negative, onnx="Neg"),
     ScalarFunction("abs", 1, np.abs, onnx="Abs"),
     ScalarFunction("sign", 1, np.sign, onnx="Sign"),
     ScalarFunction("exp", 1, np.exp, onnx="Exp"),
     ScalarFunction("log", 1, np.log, onnx="Log"),
+    ScalarFunction("log1p", 1, np.log1p),  # log(1 + x) without losing a small x
     ScalarFunction("sqrt", 1, np.sqrt, onnx="Sqrt"),
     ScalarFunction("sigmoid", 1, _sigmoid, onnx="Sigmoid"),
     ScalarFunction("tanh", 1, np.tanh, onnx="Tanh"),
