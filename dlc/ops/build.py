@@ -6,12 +6,13 @@ identity transpose and the map ``a0`` return their operand.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
 
-from dlc.ir.expr import A0, Call, Expr, parse_expr
+from dlc.ir.expr import A0, Call, Const, Expr, parse_expr
 from dlc.ir.graph import Graph, Value
 from dlc.ir.operator import Operator
 from dlc.ir.types import DType
@@ -120,3 +121,51 @@ def resample(x: Value, index: Any, weight: Any, axis: int) -> Value:
 
     tables = (constant(x, index, DType.I32), constant(x, weight, DType.F32))
     return apply(Resample(axis), x, *tables)
+
+
+def conv(x: Value, w: Value, *extras: Value, strides: Sequence[int] | None = None,
+         pads: Sequence[int] | None = None, dilations: Sequence[int] | None = None, groups: int = 1,
+         epilogue: str | Expr = A0) -> Value:  # fmt: skip
+    """Cross-correlation; ``pads`` has all begins, then all ends. The extras are the epilogue's.
+
+    Where there is no kernel for the dtype, the padding becomes an op of its own.
+    """
+    from dlc.ops.core.conv import Conv
+
+    rank = x.type.rank - 2
+    pads = tuple(pads or (0,) * (2 * rank))
+    if x.type.dtype is not DType.F32:
+        x, pads = pad(x, (0, 0, *pads[:rank]), (0, 0, *pads[rank:])), (0,) * (2 * rank)
+    ones = (1,) * rank
+    operator = Conv(tuple(strides or ones), pads, tuple(dilations or ones), groups,
+                    epilogue=expression(epilogue))  # fmt: skip
+    return apply(operator, x, w, *extras)
+
+
+def contract(lhs: Value, rhs: Value, *extras: Value, transpose_lhs: bool = False,
+             transpose_rhs: bool = False, epilogue: str | Expr = A0) -> Value:  # fmt: skip
+    """Matrix product of the last two axes, with broadcast batch axes. Extras are the epilogue's."""
+    from dlc.ops.core.contract import Contract
+
+    operator = Contract(transpose_lhs, transpose_rhs, epilogue=expression(epilogue))
+    return apply(operator, lhs, rhs, *extras)
+
+
+def reduce(function: str, x: Value, axes: Sequence[int], *operands: Value, keepdims: bool = True,
+           element: str | Expr = A0, epilogue: str | Expr = A0, extras: Sequence[Value] = ()) -> Value:  # fmt: skip
+    """add, mul, max or min of ``element(x, *operands)`` along ``axes``, then the epilogue."""
+    from dlc.ops.core.reduce import Reduce
+
+    operator = Reduce(function, tuple(sorted(map(int, axes))), keepdims, expression(element),
+                      1 + len(operands), epilogue=expression(epilogue))  # fmt: skip
+    return apply(operator, x, *operands, *extras)
+
+
+def mean(x: Value, axes: Sequence[int], *operands: Value, keepdims: bool = True,
+         element: str | Expr = A0) -> Value:  # fmt: skip
+    """Arithmetic mean of ``element(x, *operands)``, all of the shape of ``x``, along ``axes``."""
+    count = math.prod(x.shape[axis] for axis in axes)
+    dtype = expression(element).dtype_of([v.type.dtype for v in (x, *operands)])
+    number = float(count) if dtype.is_float else count
+    return reduce("add", x, axes, *operands, keepdims=keepdims, element=element,
+                  epilogue=Call("div", (A0, Const(number))))  # fmt: skip

@@ -86,6 +86,7 @@ def expansion(*types: str, domain: str = "") -> Callable[[Expansion], Expansion]
 
 def find_expansion(operator: OnnxOperator) -> Expansion | None:
     """The registered expansion of an operator (discovers ``dlc.ops.onnx`` on first use)."""
-    import dlc.ops.onnx  # noqa: F401  # registers them all
+    from dlc.ops.onnx import discover
 
+    discover()
     return _EXPANSIONS.get((operator.domain, operator.type))
