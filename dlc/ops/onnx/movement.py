@@ -1,0 +1,126 @@
+"""Expansions of ONNX ops that move elements without changing them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dlc.ir.graph import Value
+from dlc.ir.operator import Array
+from dlc.ops.build import broadcast, concat, constant, gather, reshape, slice_, transpose
+from dlc.ops.onnx.expansion import Call, expansion
+from dlc.ops.take import spread, take
+
+
+def axis_of(call: Call, rank: int, default: int = 0) -> int:
+    """The op's ``axis`` attribute, counted from the front."""
+    axis = int(call.attr("axis", default))
+    return axis + rank if axis < 0 else axis
+
+
+@expansion("Transpose")
+def transpose_(call: Call, x: Value) -> Value:
+    return transpose(x, call.attr("perm") or range(x.type.rank)[::-1])
+
+
+@expansion("Concat")
+def concat_(call: Call, *values: Value) -> Value:
+    return concat(values, axis_of(call, values[0].type.rank))
+
+
+@expansion("Split")
+def split(call: Call, x: Value, *_: Value | None) -> Sequence[Value]:
+    axis, start, parts = axis_of(call, x.type.rank), 0, []
+    for part in call.types:
+        starts = [start if i == axis else 0 for i in range(x.type.rank)]
+        parts.append(slice_(x, starts, part.dims))
+        start += part.dims[axis]
+    return parts
+
+
+@expansion("Slice")
+def slice_of(call: Call, x: Value, *_: Value | None) -> Value:
+    """Bounds are attributes before opset 10; clamped as Python clamps slices."""
+    if call.version < 10:
+        starts, ends, axes, steps = call.attr("starts"), call.attr("ends"), call.attr("axes"), None
+    else:
+        starts, ends, axes, steps = (call.constant(i) for i in range(1, 5))
+    axes = range(len(starts)) if axes is None else axes
+    steps = [1] * len(starts) if steps is None else steps
+    taken = [slice(None)] * x.type.rank
+    for axis, *bounds in zip(axes, starts, ends, steps, strict=True):
+        taken[axis] = slice(*map(int, bounds))
+    ranges = [range(*part.indices(dim)) for part, dim in zip(taken, x.shape, strict=True)]
+    return slice_(
+        x, [r.start if r else 0 for r in ranges], [len(r) for r in ranges], [r.step for r in ranges]
+    )
+
+
+@expansion("Expand")
+def expand(call: Call, x: Value, shape: Value) -> Value:
+    return broadcast(x, call.shape)
+
+
+@expansion("Tile")
+def tile(call: Call, x: Value, *_: Value) -> Value:
+    repeats = call.constant(1)
+    assert repeats is not None
+    return spread(x, [1] * x.type.rank, [int(times) for times in repeats])
+
+
+def _from_front(call: Call, indices: Array, bound: int) -> Array:
+    """Constant indices with negative ones counted from the front."""
+    indices = np.asarray(indices, dtype=np.int64)
+    if indices.size and not (-bound <= indices.min() and indices.max() < bound):
+        raise call.unsupported(f"an index is out of range for an axis {bound} long")
+    return np.where(indices < 0, indices + bound, indices)
+
+
+@expansion("Gather")
+def gather_(call: Call, data: Value, indices: Value) -> Value:
+    axis = axis_of(call, data.type.rank)
+    if indices.constant is None:
+        return gather(data, indices, axis)
+    positions = _from_front(call, indices.constant, data.shape[axis])
+    return reshape(take(data, positions.ravel(), axis), call.shape)
+
+
+@expansion("GatherElements")
+def gather_elements(call: Call, data: Value, _: Value) -> Value:
+    axis, indices = axis_of(call, data.type.rank), call.constant(1)
+    assert indices is not None
+    positions = list(np.indices(indices.shape, sparse=True))
+    positions[axis] = _from_front(call, indices, data.shape[axis])
+    flat = np.ravel_multi_index(tuple(np.broadcast_arrays(*positions)), data.shape)
+    return reshape(take(reshape(data, [-1]), flat.ravel(), 0), call.shape)
+
+
+@expansion("GatherND")
+def gather_nd(call: Call, data: Value, _: Value) -> Value:
+    batch, indices = int(call.attr("batch_dims", 0)), call.constant(1)
+    assert indices is not None
+    depth = batch + indices.shape[-1]
+    positions = list(np.indices(indices.shape[:-1], sparse=True))[:batch]
+    for axis in range(batch, depth):
+        positions.append(_from_front(call, indices[..., axis - batch], data.shape[axis]))
+    flat = np.ravel_multi_index(tuple(np.broadcast_arrays(*positions)), data.shape[:depth])
+    rows = reshape(data, [int(np.prod(data.shape[:depth])), *data.shape[depth:]])
+    return reshape(take(rows, flat.ravel(), 0), call.shape)
+
+
+@expansion("DepthToSpace")
+def depth_to_space(call: Call, x: Value) -> Value:
+    (n, c, h, w), b = x.shape, int(call.attr("blocksize"))
+    depth_first = call.attr("mode", "DCR") == "DCR"
+    blocks = [n, b, b, c // b**2, h, w] if depth_first else [n, c // b**2, b, b, h, w]
+    perm = (0, 3, 4, 1, 5, 2) if depth_first else (0, 1, 4, 2, 5, 3)
+    return reshape(transpose(reshape(x, blocks), perm), call.shape)
+
+
+@expansion("SpaceToDepth")
+def space_to_depth(call: Call, x: Value) -> Value:
+    (n, c, h, w), b = x.shape, int(call.attr("blocksize"))
+    depth_first = call.attr("mode", "DCR") == "DCR"
+    perm = (0, 3, 5, 1, 2, 4) if depth_first else (0, 1, 3, 5, 2, 4)
+    return reshape(transpose(reshape(x, [n, c, h // b, b, w // b, b]), perm), call.shape)
