@@ -2,22 +2,33 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
 import onnx
-from onnx import defs, helper, numpy_helper, shape_inference
+from onnx import defs, helper, numpy_helper
 
-from dlc.errors import ModelError, ParseError, UnsupportedError, VerifyError
+from dlc.errors import ParseError, UnsupportedError, VerifyError
 from dlc.ir.graph import Graph
 from dlc.ir.operator import Array, Arrays, Data, Operator, Types
-from dlc.ir.types import DType, Symbol, TensorType
+from dlc.ir.types import DType, TensorType
+from dlc.ops.onnx.control import CONTROL, evaluate_control, infer_control
+from dlc.ops.onnx.inference import infer_node
 
 if TYPE_CHECKING:
+    from onnx.reference import ReferenceEvaluator
+
     from dlc.ir.graph import Op
+
+#: attributes that are dlc's, not ONNX's (see OnnxOperator)
+OWN_ATTRIBUTES = frozenset({"results", "captures"})
+_A = onnx.AttributeProto
+_SIMPLE = frozenset(
+    (_A.FLOAT, _A.INT, _A.STRING, _A.TENSOR, _A.FLOATS, _A.INTS, _A.STRINGS, _A.TENSORS)
+)
 
 Attribute = Any  # int, float, str, DType-free tuples of them, Data (tensor) or Graph (region)
 
@@ -40,7 +51,9 @@ class OnnxOperator(Operator):
     """One ONNX operator. ``version`` is the operator set version of its domain in the model.
 
     ``attrs`` are the attributes written in the model, sorted by name; ``attr`` fills in defaults
-    of the schema.
+    of the schema. Two entries are not ONNX's: ``results``, the number of results where it is not
+    the schema's minimum (``Split``, a ``Dropout`` whose mask is read), and ``captures``, how many of
+    the last operands are values that the regions capture.
     """
 
     name: ClassVar[str] = "onnx"
@@ -92,26 +105,79 @@ class OnnxOperator(Operator):
     def regions(self) -> Iterator[Graph]:
         return (value for _, value in self.attrs if isinstance(value, Graph))
 
-    def node(self, operands: int | list[str], results: int | list[str]) -> onnx.NodeProto:
+    @property
+    def results(self) -> int:
+        """Number of results."""
+        return int(self._own("results", max(self.schema.min_output, 1)))
+
+    @property
+    def captures(self) -> int:
+        """Number of operands, the last ones, that the regions capture."""
+        return int(self._own("captures", 0))
+
+    def _own(self, name: str, default: int) -> int:
+        return next((value for key, value in self.attrs if key == name), default)
+
+    def node(self, operands: int | Sequence[str], results: int | Sequence[str]) -> onnx.NodeProto:
         """The NodeProto, without regions, between values of the given (or numbered) names."""
         inputs = [f"i{k}" for k in range(operands)] if isinstance(operands, int) else operands
         outputs = [f"o{k}" for k in range(results)] if isinstance(results, int) else results
         node = helper.make_node(self.type, inputs, outputs, domain=self.domain)
+        declared = self.schema.attributes
         for key, value in self.attrs:
-            if not isinstance(value, Graph):
-                node.attribute.append(to_attribute(key, value))
+            if not isinstance(value, Graph) and key not in OWN_ATTRIBUTES:
+                kind = declared[key].type.value if key in declared else None
+                node.attribute.append(to_attribute(key, value, kind))
         return node
 
     def infer(self, operands: Types) -> tuple[TensorType, ...]:
         return self.infer_from(operands, [None] * len(operands))
 
     def infer_from(self, operands: Types, constants: Arrays) -> tuple[TensorType, ...]:
-        """onnx's own shape inference on this one node, with the constants it may look at."""
-        raise NotImplementedError
+        """onnx's own shape inference on this one node, with the constants it may look at.
+
+        Raises VerifyError when operands or attributes do not fit the schema, UnsupportedError when
+        a result's type cannot be known when compiling.
+        """
+        if self.type in CONTROL and not self.domain:
+            return infer_control(self, operands, constants)
+        return infer_node(self, operands, constants)
 
     def evaluate(self, operands: Arrays) -> tuple[Array, ...]:
         """onnx's reference implementation of this one node."""
-        raise NotImplementedError
+        if self.type in CONTROL and not self.domain:
+            return evaluate_control(self, operands)
+        types = [None if a is None else TensorType(DType.of(a), a.shape) for a in operands]
+        expected = self.infer_from(types, operands)
+        runner = _runner(self, tuple(a is not None for a in operands))
+        feeds = {f"i{k}": array for k, array in enumerate(operands) if array is not None}
+        try:
+            with np.errstate(all="ignore"):
+                results = runner.run(None, feeds)
+        except Exception as error:  # the reference implementations raise whatever comes up
+            raise UnsupportedError(
+                f"{self.label}: onnx's reference implementation fails: {error}"
+            ) from error
+        return tuple(
+            np.asarray(result).astype(type.dtype.numpy, copy=False)
+            for result, type in zip(results, expected, strict=True)
+        )
+
+
+@lru_cache(maxsize=1024)
+def _runner(operator: OnnxOperator, present: tuple[bool, ...]) -> ReferenceEvaluator:
+    from onnx.reference import ReferenceEvaluator  # slow to import
+
+    operands = [f"i{k}" if there else "" for k, there in enumerate(present)]
+    node = operator.node(operands, operator.results)
+    graph = onnx.GraphProto(name="node", node=[node])
+    graph.input.extend(onnx.ValueInfoProto(name=name) for name in operands if name)
+    graph.output.extend(onnx.ValueInfoProto(name=name) for name in node.output)
+    opsets = {"": 18} | {operator.domain: operator.version}
+    try:
+        return ReferenceEvaluator(graph, opsets=opsets)
+    except Exception as error:  # it knows many kinds of "not implemented"
+        raise UnsupportedError(f"{operator.label} has no reference implementation") from error
 
 
 def is_onnx(op: Op, *types: str) -> bool:
@@ -121,19 +187,43 @@ def is_onnx(op: Op, *types: str) -> bool:
 
 
 def from_attribute(attribute: onnx.AttributeProto) -> Attribute:
-    """The Python value of an attribute that is no graph."""
+    """The Python value of an attribute that is no graph.
+
+    Floats, ints and str for the scalar kinds, Data for tensors, tuples of these for the lists;
+    UnsupportedError for sparse tensors, types and lists of graphs.
+    """
+    if attribute.type not in _SIMPLE:
+        kind = onnx.AttributeProto.AttributeType.Name(attribute.type).lower()
+        raise UnsupportedError(f"attribute {attribute.name!r} of kind {kind} is not supported")
     value = helper.get_attribute_value(attribute)
-    if isinstance(value, bytes):
-        return value.decode("utf-8", "surrogateescape")
-    if isinstance(value, onnx.TensorProto):
-        return Data(numpy_helper.to_array(value))
-    if isinstance(value, list | tuple) or hasattr(value, "__len__") and not isinstance(value, str):
-        return tuple(v.decode() if isinstance(v, bytes) else v for v in value)
-    return value
+    if isinstance(value, bytes | onnx.TensorProto | int | float):
+        return _from_item(value)
+    return tuple(_from_item(item) for item in value)
 
 
-def to_attribute(name: str, value: Attribute) -> onnx.AttributeProto:
-    """The AttributeProto of a Python value."""
-    if isinstance(value, Data):
-        value = numpy_helper.from_array(np.asarray(value.array))
-    return helper.make_attribute(name, value)
+def _from_item(item: Any) -> Attribute:
+    if isinstance(item, bytes):
+        return item.decode("utf-8", "surrogateescape")
+    if isinstance(item, onnx.TensorProto):
+        return Data(numpy_helper.to_array(item))
+    return item
+
+
+def to_attribute(name: str, value: Attribute, kind: int | None = None) -> onnx.AttributeProto:
+    """The AttributeProto of a Python value; ``kind`` is its declared AttributeType, if known."""
+    items = [_to_item(item, kind) for item in (value if isinstance(value, tuple) else [value])]
+    if not isinstance(value, tuple):
+        return helper.make_attribute(name, items[0])
+    if not items and kind is None:
+        raise VerifyError(f"attribute {name!r} is an empty list of unknown kind")
+    return helper.make_attribute(name, items, attr_type=None if items else kind)
+
+
+def _to_item(item: Attribute, kind: int | None) -> Any:
+    if isinstance(item, Data):
+        return numpy_helper.from_array(np.asarray(item.array))
+    if isinstance(item, str):
+        return item.encode("utf-8", "surrogateescape")
+    if kind in (onnx.AttributeProto.FLOAT, onnx.AttributeProto.FLOATS):
+        return float(item)
+    return int(item) if isinstance(item, np.integer) else item

@@ -1,0 +1,244 @@
+"""Types and meaning of the ONNX operators that hold graphs: If, Loop and Scan (version 9 on).
+
+Operands are those of the ONNX operator followed by the captured values (``operator.captures`` of
+them); body inputs are those of the ONNX body followed by the captures, in the same order.
+Constraints, cited by errors:
+
+C1: a body's inputs have the types of the operands that feed them.
+C2: a loop-carried value leaves the body with the type it came in with.
+C3: the branches of an If agree in the dtype and rank of each result.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlc.errors import UnsupportedError
+from dlc.ir.evaluate import evaluate_graph
+from dlc.ir.graph import Graph, Value
+from dlc.ir.operator import Array, Arrays, Types
+from dlc.ir.types import Dim, DType, Symbol, TensorType
+
+if TYPE_CHECKING:
+    from dlc.ops.onnx.operator import OnnxOperator
+
+CONTROL = frozenset({"If", "Loop", "Scan"})
+
+
+def infer_control(
+    operator: OnnxOperator, operands: Types, constants: Arrays
+) -> tuple[TensorType, ...]:
+    """Result types of an If, Loop or Scan from the result types of its bodies."""
+    if operator.type == "If":
+        return _infer_if(operator, operands, constants)
+    if operator.type == "Loop":
+        return _infer_loop(operator, operands, constants)
+    return _infer_scan(operator, operands)
+
+
+def evaluate_control(operator: OnnxOperator, operands: Arrays) -> tuple[Array, ...]:
+    """Run an If, Loop or Scan by running its bodies."""
+    if operator.type == "If":
+        return _evaluate_if(operator, operands)
+    if operator.type == "Loop":
+        return _evaluate_loop(operator, operands)
+    return _evaluate_scan(operator, operands)
+
+
+def _require_inputs(operator: OnnxOperator, body: Graph, fed: Sequence[TensorType | None]) -> None:
+    inputs = [value.type for value in body.inputs]
+    operator.require(
+        inputs == list(fed), "C1", f"body {body.name!r} takes {_list(inputs)}, not {_list(fed)}"
+    )
+
+
+def _list(types: Sequence[TensorType | None]) -> str:
+    return f"({', '.join(map(str, types))})"
+
+
+# ---- If -----------------------------------------------------------------------------------
+
+
+def _infer_if(operator: OnnxOperator, operands: Types, constants: Arrays) -> tuple[TensorType, ...]:
+    branches = [operator.attr("then_branch"), operator.attr("else_branch")]
+    for branch in branches:
+        _require_inputs(operator, branch, operands[1:])
+    condition = constants[0]
+    if condition is not None:
+        chosen = branches[0 if condition.reshape(-1)[0] else 1]
+        return tuple(value.type for value in chosen.outputs)
+    then, other = ([value.type for value in branch.outputs] for branch in branches)
+    operator.require(len(then) == len(other), "C3", "the branches differ in their number of results")
+    return tuple(_join(operator, k, a, b) for k, (a, b) in enumerate(zip(then, other, strict=True)))
+
+
+def _join(operator: OnnxOperator, k: int, a: TensorType, b: TensorType) -> TensorType:
+    operator.require(a.dtype is b.dtype, "C3", f"result {k} is {a} in one branch, {b} in the other")
+    if a.rank != b.rank:
+        raise UnsupportedError(
+            f"{operator.label}: result {k} is {a} in one branch and {b} in the other; only the sizes "
+            f"may differ (C3)"
+        )
+    shape = (
+        m if m == n else Symbol(f"If_{k}_{axis}", max(_bound(m), _bound(n)))
+        for axis, (m, n) in enumerate(zip(a.shape, b.shape, strict=True))
+    )
+    return TensorType(a.dtype, tuple(shape))
+
+
+def _bound(dim: Dim) -> int:
+    return dim if isinstance(dim, int) else dim.bound
+
+
+def _evaluate_if(operator: OnnxOperator, operands: Arrays) -> tuple[Array, ...]:
+    condition = _present(operands)[0].reshape(-1)[0]
+    branch = operator.attr("then_branch" if condition else "else_branch")
+    return tuple(evaluate_graph(branch, _present(operands[1:])))
+
+
+def _present(operands: Arrays) -> list[Array]:
+    return [array for array in operands if array is not None]
+
+
+# ---- Loop ---------------------------------------------------------------------------------
+
+
+def _infer_loop(operator: OnnxOperator, operands: Types, constants: Arrays) -> tuple[TensorType, ...]:
+    body: Graph = operator.attr("body")
+    carried = len(operands) - 2 - operator.captures
+    scalars = [TensorType(DType.I64, ()), TensorType(DType.BOOL, ())]
+    _require_inputs(operator, body, [*scalars, *operands[2:]])
+    condition, *results = [value.type for value in body.outputs]
+    operator.require(condition.dtype is DType.BOOL, "C1", "the body's first result is no condition")
+    states = results[:carried]
+    _require_carried(operator, operands[2 : 2 + carried], states)
+    if len(results) == carried:
+        return tuple(states)
+    trips = _trips(operator, body, operands, constants)
+    stacked = [type.with_shape((trips, *type.shape)) for type in results[carried:]]
+    return (*states, *stacked)
+
+
+def _require_carried(operator: OnnxOperator, before: Types, after: Sequence[TensorType]) -> None:
+    if list(before) != list(after):
+        raise UnsupportedError(
+            f"{operator.label}: values carried around the loop change from {_list(before)} to "
+            f"{_list(after)}; their types must stay the same (C2)"
+        )
+
+
+def _trips(operator: OnnxOperator, body: Graph, operands: Types, constants: Arrays) -> Dim:
+    limit = constants[0]
+    if limit is None:
+        raise UnsupportedError(
+            f"{operator.label}: it collects a result of each turn, but the most turns it can take "
+            f"are not a constant, so its memory has no bound"
+        )
+    most = max(int(limit.reshape(-1)[0]), 0)
+    first = constants[1] if len(constants) > 1 else None
+    starts = (len(operands) < 2 or operands[1] is None) or (
+        first is not None and bool(first.reshape(-1)[0])
+    )
+    if starts and _always_true(body.outputs[0], body.inputs[1]):
+        return most
+    return Symbol("turns", most)
+
+
+def _always_true(value: Value, condition: Value) -> bool:
+    """Whether a body's condition stays true once it is: a constant, or the one that came in."""
+    while value.op.operator.label == "onnx.Identity":
+        (operand,) = value.op.operands
+        assert operand is not None
+        value = operand
+    return value is condition or bool(value.constant is not None and value.constant.all())
+
+
+def _evaluate_loop(operator: OnnxOperator, operands: Arrays) -> tuple[Array, ...]:
+    body: Graph = operator.attr("body")
+    limit, condition, *rest = operands
+    split = len(rest) - operator.captures
+    states, captures = _present(rest[:split]), _present(rest[split:])
+    going = condition is None or bool(condition.reshape(-1)[0])
+    most = None if limit is None else int(limit.reshape(-1)[0])
+    rows: list[list[Array]] = []
+    turn = 0
+    while going and (most is None or turn < most):
+        scalars = [np.array(turn, np.int64), np.array(going)]
+        again, *results = evaluate_graph(body, [*scalars, *states, *captures])
+        going, states = bool(again.reshape(-1)[0]), results[:split]
+        rows.append(results[split:])
+        turn += 1
+    types = [value.type for value in body.outputs[1 + split :]]
+    return (*states, *(_stack([row[k] for row in rows], type) for k, type in enumerate(types)))
+
+
+def _stack(rows: Sequence[Array], type: TensorType, axis: int = 0) -> Array:
+    if rows:
+        return np.stack(rows, axis)
+    return np.zeros((0, *type.bounds), type.dtype.numpy)
+
+
+# ---- Scan ---------------------------------------------------------------------------------
+
+
+def _scan_axes(operator: OnnxOperator, name: str, count: int) -> tuple[int, ...]:
+    """One entry for each scanned value: its axis or direction (0 when the model says nothing)."""
+    return tuple(operator.attr(name) or (0,) * count)
+
+
+def _infer_scan(operator: OnnxOperator, operands: Types) -> tuple[TensorType, ...]:
+    if operator.version < 9:
+        raise UnsupportedError("onnx.Scan: version 8 is not supported; convert the model to opset 9")
+    body: Graph = operator.attr("body")
+    scans = operator.attr("num_scan_inputs")
+    states = len(operands) - scans - operator.captures
+    operator.require(scans > 0 and states >= 0, "C1", "it has nothing to scan")
+    axes = _scan_axes(operator, "scan_input_axes", scans)
+    slices, lengths = [], []
+    for type, axis in zip(operands[states : states + scans], axes, strict=True):
+        assert type is not None
+        operator.require(-type.rank <= axis < type.rank, "C1", f"{type} has no axis {axis}")
+        axis %= type.rank
+        lengths.append(type.shape[axis])
+        slices.append(type.with_shape((*type.shape[:axis], *type.shape[axis + 1 :])))
+    operator.require(len(set(lengths)) == 1, "C1", "the scanned operands differ in length")
+    _require_inputs(operator, body, [*operands[:states], *slices, *operands[states + scans :]])
+    results = [value.type for value in body.outputs]
+    _require_carried(operator, operands[:states], results[:states])
+    stacked = []
+    outputs = results[states:]
+    for type, axis in zip(outputs, _scan_axes(operator, "scan_output_axes", len(outputs)), strict=True):
+        operator.require(-type.rank <= axis + (axis < 0) <= type.rank, "C1", f"no axis {axis}")
+        axis %= type.rank + 1
+        stacked.append(type.with_shape((*type.shape[:axis], lengths[0], *type.shape[axis:])))
+    return (*results[:states], *stacked)
+
+
+def _evaluate_scan(operator: OnnxOperator, operands: Arrays) -> tuple[Array, ...]:
+    body: Graph = operator.attr("body")
+    arrays = _present(operands)
+    scans = operator.attr("num_scan_inputs")
+    count = len(arrays) - scans - operator.captures
+    states, scanned, captures = arrays[:count], arrays[count : count + scans], arrays[count + scans :]
+    axes = _scan_axes(operator, "scan_input_axes", scans)
+    backward = _scan_axes(operator, "scan_input_directions", scans)
+    slices = [
+        np.flip(np.moveaxis(a, axis, 0), 0) if back else np.moveaxis(a, axis, 0)
+        for a, axis, back in zip(scanned, axes, backward, strict=True)
+    ]
+    rows = []
+    for turn in range(len(slices[0])):
+        results = evaluate_graph(body, [*states, *(s[turn] for s in slices), *captures])
+        states = results[:count]
+        rows.append(results[count:])
+    outputs = body.outputs[count:]
+    axes = _scan_axes(operator, "scan_output_axes", len(outputs))
+    backward = _scan_axes(operator, "scan_output_directions", len(outputs))
+    collected = []
+    for k, value in enumerate(outputs):
+        stack = _stack([row[k] for row in rows], value.type)
+        collected.append(np.moveaxis(np.flip(stack, 0) if backward[k] else stack, 0, axes[k]))
+    return (*states, *collected)
