@@ -1,0 +1,54 @@
+"""ONNX in: a model becomes a graph of named ops, every size known and every claim checked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+from dlc.importer.inputs import bind_inputs
+from dlc.importer.nodes import Builder, prune
+from dlc.importer.source import read
+from dlc.importer.values import Scope, check_declared
+from dlc.ir.graph import Graph
+
+
+def load(
+    source: Any,
+    *,
+    dims: Mapping[str, int] | None = None,
+    shapes: Mapping[str, Sequence[int]] | None = None,
+    notify: Callable[[str], None] | None = None,
+) -> Graph:
+    """The graph of a model: a path, its bytes, a ``ModelProto`` or an onnx-graphsurgeon graph.
+
+    ``dims`` fixes symbolic dims by name, ``shapes`` whole inputs. A leading dim that neither fixes
+    becomes 1, and ``notify`` is told so in a sentence. Types are inferred op by op; ops whose
+    operands are all known and small become constants, so that sizes computed in the model are
+    known too. What the model declares about its values is only compared with what was inferred.
+
+    Raises ModelError for a model that cannot be read, is malformed, contradicts itself or leaves a
+    dim open, UnsupportedError for an operator or form of one that dlc does not handle.
+    """
+    model = read(source)
+    proto = model.proto.graph
+    graph = Graph(proto.name or "model", model.opsets)
+    scope = Scope(graph)
+    builder = Builder(model, graph, scope)
+    builder.add_initializers(proto)
+    constants = {tensor.name for tensor in proto.initializer}
+    inputs = [info for info in proto.input if info.name not in constants]
+    for name, type in bind_inputs(inputs, dims or {}, shapes or {}, notify or _ignore):
+        scope.define(name, graph.add_input(name, type))
+    builder.add_nodes(proto)
+    outputs = builder.outputs(proto)
+    check_declared(proto.output, scope)
+    graph.set_outputs(outputs)
+    prune(graph)
+    return graph
+
+
+def _ignore(sentence: str) -> None:
+    pass
+
+
+__all__ = ["load"]

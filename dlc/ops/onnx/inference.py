@@ -128,7 +128,7 @@ def _onnx_results(
         opsets.append(helper.make_opsetid("", 18))
     try:
         found = shape_inference.infer_node_outputs(
-            operator.schema, node, types, data, None, opsets, helper.VERSION_TABLE[-1][1]
+            operator.schema, node, types, data, None, opsets
         )
     except (shape_inference.InferenceError, checker.ValidationError, RuntimeError) as error:
         text = " ".join(str(error).split()).removeprefix("[ShapeInferenceError] ")

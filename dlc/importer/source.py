@@ -1,0 +1,148 @@
+"""Reading a model from where it comes, and what is checked before any node is looked at."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import onnx
+from google.protobuf.message import DecodeError, EncodeError
+from onnx import inliner
+
+from dlc.errors import DlcError, ModelError
+
+OPSETS = range(7, 27)
+_MAX_NODES = 1_000_000
+_MAX_DEPTH = 32
+
+FunctionId = tuple[str, str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Model:
+    """A parsed model: no local functions left, its default opset one that dlc handles."""
+
+    proto: onnx.ModelProto
+    opsets: dict[str, int]
+    folder: Path | None
+    """Where external data may lie; None when the model did not come from a file."""
+
+
+def read(source: Any) -> Model:
+    """The model from a path, bytes, ``ModelProto`` or onnx-graphsurgeon graph."""
+    folder = None
+    if isinstance(source, str | os.PathLike):
+        path = Path(source)
+        folder = path.parent
+        proto = _parse(_bytes_of(path), str(path))
+    elif isinstance(source, bytes | bytearray | memoryview):
+        proto = _parse(bytes(source), "the model")
+    elif isinstance(source, onnx.ModelProto):
+        proto = source
+    elif type(source).__module__.partition(".")[0] == "onnx_graphsurgeon":
+        proto = _from_graphsurgeon(source)
+    else:
+        raise ModelError(
+            f"a model is a path, bytes, a ModelProto or an onnx-graphsurgeon graph, "
+            f"not {type(source).__name__}"
+        )
+    opsets = _opsets(proto)
+    if proto.functions:
+        _check_functions(proto)
+        try:
+            proto = inliner.inline_local_functions(proto)
+        except (RuntimeError, ValueError, EncodeError) as error:
+            raise ModelError(f"the model's functions cannot be inlined: {_flat(error)}") from None
+        opsets = _opsets(proto)
+    return Model(proto, opsets, folder)
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise ModelError(f"cannot read {path}: {error.strerror or error}") from None
+
+
+def _parse(data: bytes, name: str) -> onnx.ModelProto:
+    try:
+        proto = onnx.ModelProto.FromString(data)
+    except DecodeError:
+        raise ModelError(
+            f"{name} is not an ONNX file, or it is damaged or cut short; fetch it again"
+        ) from None
+    if not proto.HasField("graph"):
+        raise ModelError(f"{name} holds no graph: it is not an ONNX model, or it is cut short")
+    return proto
+
+
+def _from_graphsurgeon(source: Any) -> onnx.ModelProto:
+    import onnx_graphsurgeon  # only users of it have such a graph
+
+    try:
+        proto: onnx.ModelProto = onnx_graphsurgeon.export_onnx(source)
+    except DlcError:
+        raise
+    except Exception as error:  # whatever the library raises, the graph is what is wrong
+        raise ModelError(f"onnx-graphsurgeon cannot export the graph: {_flat(error)}") from error
+    return proto
+
+
+def _opsets(proto: onnx.ModelProto) -> dict[str, int]:
+    opsets: dict[str, int] = {}
+    for entry in proto.opset_import:
+        domain = "" if entry.domain == "ai.onnx" else entry.domain
+        if opsets.setdefault(domain, entry.version) != entry.version:
+            raise ModelError(f"the model imports two versions of opset {domain or 'ai.onnx'!r}")
+    if "" not in opsets and any(not node.domain for node in proto.graph.node):
+        raise ModelError("the model does not say which opset it uses: no opset_import for ai.onnx")
+    version = opsets.get("", OPSETS[-1])
+    if version not in OPSETS:
+        raise ModelError(
+            f"the model uses opset {version}; dlc reads {OPSETS[0]} to {OPSETS[-1]}, so convert it "
+            f"with onnx.version_converter"
+        )
+    return opsets
+
+
+def _check_functions(proto: onnx.ModelProto) -> None:
+    """Refuse functions that call themselves or would unfold into an absurd number of nodes."""
+    functions = {(f.domain, f.name, f.overload): f for f in proto.functions}
+    sizes: dict[FunctionId, int] = {}
+
+    def size(nodes: Iterable[onnx.NodeProto], calls: tuple[FunctionId, ...]) -> int:
+        total = 0
+        for node in all_nodes(nodes):
+            key = (node.domain, node.op_type, node.overload)
+            total += 1
+            if key in functions:
+                if key in calls or len(calls) >= _MAX_DEPTH:
+                    raise ModelError(
+                        f"function {node.op_type!r} of the model calls itself or nests too deep"
+                    )
+                if key not in sizes:
+                    sizes[key] = size(functions[key].node, (*calls, key))
+                total += sizes[key]
+            if total > _MAX_NODES:
+                raise ModelError(f"the model's functions unfold into over {_MAX_NODES} nodes")
+        return total
+
+    size(proto.graph.node, ())
+
+
+def all_nodes(nodes: Iterable[onnx.NodeProto], depth: int = 0) -> Iterator[onnx.NodeProto]:
+    """Every node, those of nested graphs too; ModelError when they nest too deep."""
+    if depth > _MAX_DEPTH:
+        raise ModelError(f"graphs nest more than {_MAX_DEPTH} deep in the model")
+    for node in nodes:
+        yield node
+        for attribute in node.attribute:
+            for graph in [attribute.g, *attribute.graphs] if attribute.type in (5, 10) else []:
+                yield from all_nodes(graph.node, depth + 1)
+
+
+def _flat(error: Exception) -> str:
+    return " ".join(str(error).split())
