@@ -9,10 +9,10 @@ from __future__ import annotations
 
 import enum
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import MISSING, fields, is_dataclass
-from functools import lru_cache
-from typing import Any, Literal, TypeVar, Union, get_args, get_origin, get_type_hints
+from functools import cache
+from typing import Any, Literal, TypeVar, Union, cast, get_args, get_origin, get_type_hints
 
 from dlc.errors import ParseError
 
@@ -24,7 +24,7 @@ def rebuild_fields(cls: type[T], values: Mapping[str, Any], what: str) -> T:
 
     Raises ParseError, naming ``what``, for an unknown, missing or ill-typed field.
     """
-    hints, required = _fields(cls)
+    hints, required = _fields(cast("Any", cls))
     for name in values:
         if name not in hints:
             known = ", ".join(hints) or "none"
@@ -39,8 +39,13 @@ def rebuild_fields(cls: type[T], values: Mapping[str, Any], what: str) -> T:
         raise ParseError(f"{what}: {error}") from error
 
 
-@lru_cache(maxsize=None)
-def _fields(cls: type) -> tuple[dict[str, Any], tuple[str, ...]]:
+def field_names(cls: Any) -> Iterable[str]:
+    """Names of the fields of a dataclass, in order (none when it is no dataclass)."""
+    return _fields(cls)[0]
+
+
+@cache
+def _fields(cls: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Hints of the fields a caller may set, and the names of those without a default."""
     settable = [f for f in fields(cls) if f.init] if is_dataclass(cls) else []
     try:

@@ -209,6 +209,11 @@ class Graph:
         return tuple(op.label for op in self._inputs)
 
     @property
+    def has_outputs(self) -> bool:
+        """Whether outputs have been declared (perhaps none)."""
+        return self._output is not None
+
+    @property
     def output(self) -> Op:
         """The terminator."""
         if self._output is None:
@@ -245,20 +250,20 @@ class Graph:
     @property
     def nx(self) -> nx.MultiDiGraph[int]:
         """A read-only networkx view (ids as nodes, the Op as node data) for its algorithms."""
-        view: nx.MultiDiGraph[int] = nx.freeze(self._nx.copy(as_view=True))  # type: ignore[no-untyped-call]
+        view: nx.MultiDiGraph[int] = nx.freeze(self._nx.copy(as_view=True))
         return view
 
     def _uses(self, op: Op, index: int) -> list[Use]:
         return [
             Use(self._ops[reader], operand)
-            for reader, edges in self._nx.adj[op.id].items()
+            for reader, edges in self._readers(op).items()
             for result, operand in sorted(edges)
             if result == index
         ]
 
     def _only_user(self, op: Op, index: int) -> Op | None:
         found = None
-        for reader, edges in self._nx.adj[op.id].items():
+        for reader, edges in self._readers(op).items():
             if any(result == index for result, _ in edges):
                 if found is not None:
                     return None
@@ -267,13 +272,38 @@ class Graph:
 
     def is_used(self, op: Op) -> bool:
         """Whether anything reads any result of the op."""
-        return bool(self._nx.adj[op.id])
+        return bool(self._readers(op))
+
+    def _readers(self, op: Op) -> Mapping[int, Mapping[tuple[int, int], Any]]:
+        """The edges out of an op by reader, keyed ``(result, operand)``."""
+        edges: Any = self._nx.adj[op.id]  # the stubs of networkx take every key for a string
+        return edges  # type: ignore[no-any-return]
+
+    def check_links(self) -> None:
+        """Hold the graph's edges and lists against what its ops say; VerifyError where they differ.
+
+        Only a bug in this file can make them differ. ``dlc.ir.verify`` states the constraints.
+        """
+        predecessors: Any = self._nx.pred
+        for op in self._ops.values():
+            edges = {(source, *key) for source, keys in predecessors[op.id].items() for key in keys}
+            reads = {(v.op.id, v.index, i) for i, v in enumerate(op.operands) if v is not None}
+            if edges != reads:
+                raise VerifyError(f"the edges into {op!r} are not its operands (G2)")
+        terminators = [op for op in self._ops.values() if isinstance(op.operator, Output)]
+        if terminators != ([] if self._output is None else [self._output]):
+            raise VerifyError(f"graph {self.name!r} has {len(terminators)} terminators (G4)")
+        inputs = {op.id for op in self._ops.values() if isinstance(op.operator, Input)}
+        if inputs != {op.id for op in self._inputs}:
+            raise VerifyError(f"graph {self.name!r} does not list its inputs (G4)")
 
     def _sorted(self) -> list[Op]:
         order: list[Op] = list(self._inputs)
         state = {op.id: 2 for op in order}  # 1 entered, 2 done
         roots = [self._output] if self._output is not None else []
-        roots += [op for op in self._ops.values() if not self._nx.adj[op.id] and op is not self._output]
+        roots += [
+            op for op in self._ops.values() if not self._readers(op) and op is not self._output
+        ]
         roots += list(self._ops.values())  # reached only when every remaining op is on a cycle
         for root in roots:
             stack = [root]
@@ -335,7 +365,7 @@ class Graph:
 
     def erase(self, op: Op) -> None:
         """Remove an op nothing reads."""
-        if self._nx.adj[op.id]:
+        if self._readers(op):
             raise VerifyError(f"{op!r} is still read by {self._uses_any(op)!r}")
         self._unlink(op)
         self._nx.remove_node(op.id)
@@ -347,7 +377,7 @@ class Graph:
         self._changed()
 
     def _uses_any(self, op: Op) -> Op:
-        return self._ops[next(iter(self._nx.adj[op.id]))]
+        return self._ops[next(iter(self._readers(op)))]
 
     def _changed(self) -> None:
         self._order = None

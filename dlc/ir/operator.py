@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import numpy as np
 
 from dlc.errors import DlcError, ParseError, UnsupportedError, VerifyError
-from dlc.ir.attributes import rebuild_fields
+from dlc.ir.attributes import field_names, rebuild_fields
 from dlc.ir.types import DType, TensorType
 
 if TYPE_CHECKING:
@@ -56,7 +56,9 @@ class Operator:
         if known is not None and (known.__module__, known.__qualname__) != (
             cls.__module__, cls.__qualname__,
         ):  # fmt: skip
-            raise DlcError(f"operator {name!r} is defined in {known.__module__} and {cls.__module__}")
+            raise DlcError(
+                f"operator {name!r} is defined in {known.__module__} and {cls.__module__}"
+            )
         _REGISTRY[name] = cls
 
     @property
@@ -69,7 +71,12 @@ class Operator:
         return self.label
 
     @classmethod
-    def from_text(cls, label: str, attributes: Mapping[str, Any], opsets: Mapping[str, int]) -> Self:
+    def from_text(
+        cls,
+        label: str,
+        attributes: Mapping[str, Any],
+        opsets: Mapping[str, int],  # noqa: ARG003  # for operators of a version
+    ) -> Self:
         """The operator that prints as ``label`` (see ``label_in``) with these attributes.
 
         Attributes left out take their defaults. Raises ParseError for unknown, missing or
@@ -79,7 +86,7 @@ class Operator:
 
     def attributes(self) -> dict[str, Any]:
         """Attributes for textual IR, defaults included."""
-        return {f: getattr(self, f) for f in getattr(self, "__dataclass_fields__", {})}
+        return {name: getattr(self, name) for name in field_names(type(self))}
 
     def regions(self) -> Iterator[Graph]:
         """Graphs held as attributes (branches, loop bodies)."""

@@ -125,7 +125,8 @@ def _numpy_dtype(dtype: DType) -> np.dtype[Any]:
         return np.dtype(name)
     import ml_dtypes  # only the narrow types need it, and importing it takes time
 
-    return np.dtype(getattr(ml_dtypes, _ML_NAMES[dtype]))
+    narrow: np.dtype[Any] = np.dtype(getattr(ml_dtypes, _ML_NAMES[dtype]))
+    return narrow
 
 
 _PLAIN = re.compile(r"[A-Za-z_]\w*", re.ASCII)

@@ -31,7 +31,8 @@ class Map(CoreOperator):
     def infer(self, operands: Types) -> tuple[TensorType, ...]:
         types = [t for t in operands if t is not None]
         self.require(bool(types) and len(types) == len(operands), "C1", "needs operands")
-        self.require(self.expr.arity <= len(types), "C1", f"{self.expr} has too few operands")
+        arity = self.expr.arity
+        self.require(arity <= len(types), "C1", f"a{arity - 1} of {len(types)} operands")
         dtype = self.expr.dtype_of([t.dtype for t in types])
         return (TensorType(dtype, broadcast_shapes(*(t.shape for t in types))),)
 
