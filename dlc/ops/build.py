@@ -142,6 +142,45 @@ def conv(x: Value, w: Value, *extras: Value, strides: Sequence[int] | None = Non
     return apply(operator, x, w, *extras)
 
 
+def conv_transpose(x: Value, w: Value, *extras: Value, strides: Sequence[int], pads: Sequence[int],
+                   dilations: Sequence[int], groups: int = 1, epilogue: str | Expr = A0) -> Value:  # fmt: skip
+    """The transpose of a convolution; ``pads`` (begins, then ends) are cut off the result."""
+    from dlc.ops.core.conv_transpose import ConvTranspose
+
+    operator = ConvTranspose(tuple(strides), tuple(pads), tuple(dilations), groups,
+                             epilogue=expression(epilogue))  # fmt: skip
+    return apply(operator, x, w, *extras)
+
+
+def pool(kind: str, x: Value, kernel: Sequence[int], *, strides: Sequence[int] | None = None,
+         pads: Sequence[int] | None = None, dilations: Sequence[int] | None = None,
+         overhang: Sequence[int] | None = None, include_pad: bool = False) -> Value:  # fmt: skip
+    """Maximum ("max") or mean ("avg") of sliding windows; see the core op for the arguments.
+
+    Where there is no kernel for the dtype, the padding of a maximum becomes an op of its own.
+    """
+    from dlc.ops.core.pool import Pool
+    from dlc.ops.core.reduce import identity
+
+    rank = len(kernel)
+    ones, zeros = (1,) * rank, (0,) * rank
+    pads, overhang = tuple(pads or zeros * 2), tuple(overhang or zeros)
+    dtype = x.type.dtype
+    if dtype is not DType.F32 and kind == "max":
+        ends = [end + more for end, more in zip(pads[rank:], overhang, strict=True)]
+        x = pad(x, (0, 0, *pads[:rank]), (0, 0, *ends), identity("max", dtype.numpy))
+        pads, overhang = zeros * 2, zeros
+    return apply(Pool(kind, tuple(kernel), tuple(strides or ones), pads, tuple(dilations or ones),
+                      overhang, include_pad), x)  # fmt: skip
+
+
+def arg_reduce(kind: str, x: Value, axis: int, last: bool = False) -> Value:
+    """Position of the "max" or "min" along ``axis``, which stays with size 1; i64."""
+    from dlc.ops.core.arg_reduce import ArgReduce
+
+    return apply(ArgReduce(kind, axis, last), x)
+
+
 def contract(lhs: Value, rhs: Value, *extras: Value, transpose_lhs: bool = False,
              transpose_rhs: bool = False, epilogue: str | Expr = A0) -> Value:  # fmt: skip
     """Matrix product of the last two axes, with broadcast batch axes. Extras are the epilogue's."""

@@ -13,7 +13,16 @@ from dlc.ir.expr import Expr
 from dlc.ir.operator import Array
 from dlc.ir.types import TensorType, strides_of
 from dlc.ops.emission import (
-    Acc, Access, Accumulate, Affine, Emission, Index, Nest, Operand, Result, Tile,
+    Acc,
+    Access,
+    Accumulate,
+    Affine,
+    Emission,
+    Index,
+    Nest,
+    Operand,
+    Result,
+    Tile,
 )  # fmt: skip
 from dlc.ops.nest import broadcast_strides, merge_loops
 from dlc.ops.tiling import blocks

@@ -19,7 +19,12 @@ from dlc.ops.emission import Acc, Access, Affine, Emission, Operand, Result, Til
 from dlc.ops.nest import broadcast_strides, merge_loops
 from dlc.ops.tiling import blocks
 from dlc.ops.window import (
-    output_sizes, pad_image, window_nest, window_sizes, window_tiles, windows,
+    output_sizes,
+    pad_image,
+    window_nest,
+    window_sizes,
+    window_tiles,
+    windows,
 )  # fmt: skip
 
 

@@ -27,8 +27,8 @@ class ConvTranspose(WithEpilogue):
     that is ONNX's output_padding.
 
     C1: x and w have one rank, 3 to 5, one dtype, and only the batch dim may be symbolic.
-    C2: strides and dilations have one positive entry, pads two, a spatial axis; begins are not
-        negative, ends greater than minus the larger of stride and dilation.
+    C2: strides and dilations have one positive entry, pads two, a spatial axis, the begins not
+        negative.
     C3: groups is positive and divides C, which is dim 0 of w.
     C4: the image and the kernel are not empty, and the result has elements.
     """
@@ -50,11 +50,9 @@ class ConvTranspose(WithEpilogue):
         _, channels, *image = x.with_shape((0, *x.shape[1:])).dims
         depth, filters, *kernel = w.dims
         rank = x.rank - 2
-        steps = zip(self.pads[rank:], self.strides, self.dilations, strict=False)
         self.require(
             len(self.strides) == len(self.dilations) == rank and len(self.pads) == 2 * rank
-            and min(self.strides + self.dilations) > 0 and min(self.pads[:rank]) >= 0
-            and all(end > -max(stride, dilation) for end, stride, dilation in steps),
+            and min(self.strides + self.dilations) > 0 and min(self.pads[:rank]) >= 0,
             "C2", f"strides, pads or dilations do not suit {rank} spatial axes",
         )  # fmt: skip
         self.require(self.groups > 0 and channels % self.groups == 0 and channels == depth, "C3",

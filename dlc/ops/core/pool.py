@@ -18,7 +18,13 @@ from dlc.ops.core.operator import OnnxBody
 from dlc.ops.core.reduce import identity
 from dlc.ops.emission import Emission
 from dlc.ops.window import (
-    as_3d, output_sizes, pad_image, three, window_nest, window_sizes, window_tiles, windows,
+    output_sizes,
+    pad_image,
+    three,
+    window_nest,
+    window_sizes,
+    window_tiles,
+    windows,
 )  # fmt: skip
 
 
@@ -55,7 +61,7 @@ class Pool(WithEpilogue):
     def accumulated(self, main: Sequence[TensorType]) -> TensorType:
         (x,) = main
         self.require(3 <= x.rank <= 5, "C1", f"{x} needs rank 3 to 5")
-        self.require(self.kind == "max" or self.kind == "avg" and x.dtype.is_float, "C1",
+        self.require(self.kind == "max" or (self.kind == "avg" and x.dtype.is_float), "C1",
                      f"kind {self.kind!r} does not suit {x}")  # fmt: skip
         rank = x.rank - 2
         positive, other = (self.kernel, self.strides, self.dilations), self.pads + self.overhang
