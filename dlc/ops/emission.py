@@ -7,7 +7,8 @@ overwritten, and ``backends/c99`` prints it. All indices count elements.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from dlc.ir.expr import A0, Expr
@@ -175,25 +176,55 @@ def as_copy(part: Part) -> Copy | None:
 def overwritable(emission: Emission) -> Iterator[tuple[int, int]]:
     """Pairs (operand, result) such that the result may take the operand's memory.
 
-    True when the op has one part and reads the operand only at the very element it is about to
-    store, the last time it reads it. Sizes and lifetimes are the planner's to check.
+    True when every part that reads the operand reads it only at the very element it is about to
+    store into that result, and nothing stores an element twice. That the stores cover the result
+    exactly (``stores``), sizes and lifetimes are the planner's to check.
     """
-    if len(emission.parts) != 1:
-        return
-    part = emission.parts[0]
-    if isinstance(part, Kernel) or not isinstance(part.write.buffer, Result):
-        return
-    if isinstance(part, Tile):
-        other = [a for a in part.args if isinstance(a, Access)]
-        same = part.reads
-    elif part.accumulate is None:
-        other, same = [], part.reads
-    else:
-        return
-    blocked = {a.buffer for a in other} | {a.buffer for a in same if a.index != part.write.index}
-    for buffer in dict.fromkeys(a.buffer for a in same):
-        if isinstance(buffer, Operand) and buffer not in blocked:
-            yield buffer.index, part.write.buffer.index
+    targets: dict[int, set[int | None]] = {}  # operand -> results whose elements it is read beside
+    unclear: set[int] = set()  # results a kernel may store to in any order
+    for part in emission.parts:
+        if isinstance(part, Kernel):
+            other, same = accesses(part.args), ()
+            unclear |= {a.buffer.index for a in other if isinstance(a.buffer, Result)}
+        elif isinstance(part, Tile):
+            other, same = accesses(part.args), part.reads
+        elif part.accumulate is not None:
+            other, same = part.reads, part.accumulate.reads
+        else:
+            other, same = (), part.reads
+        for access in (*other, *same):
+            if isinstance(access.buffer, Operand):
+                beside: int | None = None
+                if not isinstance(part, Kernel) and access in same and access not in other:
+                    write = part.write
+                    if isinstance(write.buffer, Result) and access.index == write.index:
+                        beside = write.buffer.index
+                targets.setdefault(access.buffer.index, set()).add(beside)
+    for operand, results in targets.items():
+        result = next(iter(results))
+        if len(results) == 1 and result is not None and result not in unclear:
+            yield operand, result
+
+
+def accesses(args: Iterable[Argument]) -> tuple[Access, ...]:
+    """The arguments of a kernel that are addresses in buffers."""
+    return tuple(a for a in args if isinstance(a, Access))
+
+
+def stores(emission: Emission, result: int) -> int | None:
+    """How many elements the parts store into a result; None when a kernel does it."""
+    count = 0
+    for part in emission.parts:
+        if isinstance(part, Kernel):
+            if any(a.buffer == Result(result) for a in accesses(part.args)):
+                return None
+        elif part.write.buffer == Result(result):
+            if isinstance(part, Tile):
+                count += math.prod(part.outer) * part.rows * part.cols
+            else:
+                inner = part.accumulate.loops if part.accumulate else 0
+                count += math.prod(part.extents[: len(part.extents) - inner])
+    return count
 
 
 def spans(extent: int, step: int) -> Iterator[tuple[int, int, int]]:

@@ -1,0 +1,32 @@
+"""``liveness``: when each op runs and where in which buffer its results live."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dlc.ir.graph import Graph
+from dlc.plan import plan_lifetimes
+from dlc.rewrite.base import Pass
+
+
+@dataclass(frozen=True, slots=True)
+class Liveness(Pass):
+    """Order the ops and let values share memory so that least bytes are live at one step.
+
+    Annotates each op with its ``step``, the ``place`` of each result (buffer number, byte offset),
+    the buffer of its ``scratch`` and the arena buffers it ``frees``; values of one buffer share
+    memory. Reshapes, contiguous slices, splits and concats become views where that is sound, and
+    element-wise results take the place of a dying operand. The graph gets ``steps``,
+    ``lower_bound`` (peak of live arena bytes), ``peak_step`` and ``peak_bytes_with_io`` (the peak
+    with the caller's buffers). Nothing but annotations changes; any later change drops them.
+    """
+
+    name: ClassVar[str] = "liveness"
+    requires: ClassVar[str] = "core"
+
+    def run(self, graph: Graph) -> tuple[Graph, bool]:
+        before = graph.annotations, {op.id: dict(op.annotations) for op in graph.ops}
+        graph.annotations = {}
+        plan_lifetimes(graph)
+        return graph, before != (graph.annotations, {op.id: op.annotations for op in graph.ops})

@@ -1,0 +1,35 @@
+"""``plan-arena``: byte offsets of all buffers in the static arena."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import ClassVar
+
+from dlc.errors import PassError
+from dlc.ir.graph import Graph
+from dlc.plan import plan_offsets
+from dlc.rewrite.base import Pass
+
+
+@dataclass(frozen=True, slots=True)
+class PlanArena(Pass):
+    """Give every arena buffer an offset, so that the arena is as large as the peak of live bytes.
+
+    Annotates the graph with ``offsets`` (of each buffer; -1 for the caller's and constants) and
+    ``arena_bytes``; runs ``liveness``' analysis first if its annotations are missing. Buffers are
+    placed greedily in several orders, then by local search until the arena equals the lower bound.
+
+    ``align``: offsets are multiples of so many bytes, a power of two. 0 means 16 where that costs
+    no arena, and the size of the buffer's elements otherwise.
+    """
+
+    name: ClassVar[str] = "plan-arena"
+    requires: ClassVar[str] = "core"
+    align: int = 0
+
+    def run(self, graph: Graph) -> tuple[Graph, bool]:
+        if self.align < 0 or self.align & (self.align - 1):
+            raise PassError(f"plan-arena{{align={self.align}}}: align is 0 or a power of two")
+        before = dict(graph.annotations)
+        plan_offsets(graph, self.align)
+        return graph, before != graph.annotations
