@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import numpy as np
 
@@ -14,27 +14,31 @@ from dlc.ops.build import broadcast, concat, constant, gather, reshape, slice_
 _MOST_RUNS = 3  # beyond it one gather beats a concat of slices
 
 
-def take(x: Value, positions: Array, axis: int) -> Value:
-    """``np.take(x, positions, axis)`` for 1-D constant positions, none of them negative.
+def take(x: Value, positions: Mapping[int, Array]) -> Value:
+    """``np.take(x, positions[axis], axis)`` for every axis given; positions are 1-D, not negative.
 
-    Equally spaced positions are a slice, each repeated alike a slice and a broadcast, a few runs
-    of such a concat; anything else is a gather.
+    Equally spaced positions on any axes are one slice, those that each come equally often one slice
+    and one broadcast; a few runs of such are a concat, anything else is a gather.
     """
-    positions = np.asarray(positions, dtype=np.int64)
-    times = _repeats(positions)
-    firsts = positions[::times]
-    if len(list(_runs(firsts))) <= 1:
-        starts, sizes, steps = [0] * x.type.rank, list(x.shape), [1] * x.type.rank
-        starts[axis] = int(firsts[0]) if len(firsts) else 0
-        sizes[axis] = len(firsts)
+    rank = x.type.rank
+    starts, sizes, steps, times = [0] * rank, list(x.shape), [1] * rank, [1] * rank
+    uneven = {}
+    for axis, wanted in positions.items():
+        count = _repeats(wanted)
+        firsts = wanted[::count]
+        if len(list(_runs(firsts))) > 1:
+            uneven[axis] = wanted
+            continue
+        starts[axis], sizes[axis], times[axis] = int(firsts[:1].sum()), len(firsts), count
         steps[axis] = int(firsts[1] - firsts[0]) if len(firsts) > 1 else 1
-        return spread(
-            slice_(x, starts, sizes, steps), [times if i == axis else 1 for i in range(len(sizes))]
-        )
-    runs = list(_runs(positions))
-    if len(runs) <= _MOST_RUNS:
-        return concat([take(x, run, axis) for run in runs], axis)
-    return gather(x, constant(x, positions, DType.I32), axis)
+    x = slice_(x, starts, sizes, steps)
+    for axis, wanted in uneven.items():
+        runs = list(_runs(wanted))
+        if len(runs) <= _MOST_RUNS:
+            x = concat([take(x, {axis: run}) for run in runs], axis)
+        else:
+            x = gather(x, constant(x, wanted, DType.I32), axis)
+    return spread(x, times)
 
 
 def _repeats(positions: Array) -> int:
@@ -49,10 +53,8 @@ def _runs(positions: Array) -> Iterator[Array]:
     """Cut into maximal runs of equal distance."""
     start = 0
     while start < len(positions):
-        end = start + 1
-        if end < len(positions):
-            bends = np.flatnonzero(np.diff(positions[start:], 2))
-            end = start + int(bends[0]) + 2 if len(bends) else len(positions)
+        bends = np.flatnonzero(np.diff(positions[start:], 2))
+        end = start + int(bends[0]) + 2 if len(bends) else len(positions)
         yield positions[start:end]
         start = end
 
@@ -60,12 +62,10 @@ def _runs(positions: Array) -> Iterator[Array]:
 def spread(x: Value, each: Sequence[int], whole: Sequence[int] | None = None) -> Value:
     """``np.tile(np.repeat(x, each), whole)`` with a factor for each axis, as one broadcast."""
     whole = [1] * len(each) if whole is None else whole
-    shape = x.shape
-    narrow = [dim for size in shape for dim in (1, size, 1)]
-    wide = [
-        dim for w, size, e in zip(whole, shape, each, strict=True) for dim in (int(w), size, int(e))
-    ]
+    factors = list(zip(whole, x.shape, each, strict=True))
+    narrow = [dim for _, size, _ in factors for dim in (1, size, 1)]
+    wide = [dim for factor in factors for dim in factor]
     if narrow == wide:
         return x
-    totals = [w * size * e for w, size, e in zip(whole, shape, each, strict=True)]
+    totals = [before * size * after for before, size, after in factors]
     return reshape(broadcast(reshape(x, narrow), wide), totals)

@@ -53,7 +53,10 @@ class Concat(CoreOperator):
         steps = strides_of(results[0].dims)
         parts, start = [], 0
         for index, operand in enumerate(operands):
-            accesses = [Affine(start * steps[self.axis], steps), Affine(0, strides_of(operand.dims))]
+            accesses = [
+                Affine(start * steps[self.axis], steps),
+                Affine(0, strides_of(operand.dims)),
+            ]
             extents, (write, read) = merge_loops(operand.dims, accesses)
             parts.append(Nest(extents, (Access(Operand(index), read),), Access(Result(), write)))
             start += operand.dims[self.axis]

@@ -34,7 +34,8 @@ class Gather(CoreOperator):
     def infer(self, operands: Types) -> tuple[TensorType, ...]:
         self.require(len(operands) == 2, "C1", f"has {len(operands)} operands, not two")
         data, indices = operands
-        assert data is not None and indices is not None
+        assert data is not None
+        assert indices is not None
         integers = indices.dtype in (DType.I32, DType.I64)
         self.require(integers, "C1", f"indices are {indices}, not i32 or i64")
         self.require(0 <= self.axis < data.rank, "C2", f"{data} has no axis {self.axis}")

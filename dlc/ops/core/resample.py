@@ -34,7 +34,9 @@ class Resample(CoreOperator):
     def infer(self, operands: Types) -> tuple[TensorType, ...]:
         self.require(len(operands) == 3, "C1", f"has {len(operands)} operands, not three")
         x, index, weight = operands
-        assert x is not None and index is not None and weight is not None
+        assert x is not None
+        assert index is not None
+        assert weight is not None
         dtypes = (x.dtype, index.dtype, weight.dtype)
         self.require(dtypes == (DType.F32, DType.I32, DType.F32), "C1", f"cannot take {dtypes}")
         self.require(0 <= self.axis < x.rank, "C2", f"{x} has no axis {self.axis}")
@@ -47,9 +49,9 @@ class Resample(CoreOperator):
         result = self.infer(operands)
         index, x = constants[1], operands[0]
         self.require(index is not None, "C4", "the index table is not a constant")
-        assert index is not None and x is not None
-        bound = x.dims[self.axis]
-        fits = not index.size or 0 <= index.min() and index.max() < bound
+        assert index is not None
+        assert x is not None
+        fits = ((index >= 0) & (index < x.dims[self.axis])).all()
         self.require(bool(fits), "C4", f"an index is outside axis {self.axis} of {x}")
         return result
 

@@ -33,16 +33,17 @@ def constant_of_shape(call: Call, shape: Value) -> Value:
 
 
 @expansion("Range")
-def range_(call: Call, *_: Value) -> Value:
-    start, limit, delta = (call.constant(i) for i in range(3))
-    assert start is not None and limit is not None and delta is not None
+def range_(call: Call, *__: Value) -> Value:
+    start, _, delta = (call.constant(i) for i in range(3))
+    assert start is not None
+    assert delta is not None
     steps = np.arange(call.shape[0])
     return constant(call.graph, (start + steps * delta).reshape(call.shape), call.dtype)
 
 
 @expansion("EyeLike")
 def eye_like(call: Call, x: Value) -> Value:
-    return constant(x, np.eye(*call.shape, k=int(call.attr("k"))), call.dtype)
+    return constant(x, np.eye(call.shape[0], call.shape[1], int(call.attr("k"))), call.dtype)
 
 
 @expansion("OneHot")

@@ -25,7 +25,9 @@ def cast_(call: Call, x: Value, like: Value | None = None) -> Value:
     """Floats outside an integer type's range are undefined in ONNX; see ``Expr`` for ours."""
     for dtype in (x.type.dtype, call.dtype):
         if dtype not in _CONVERTIBLE:
-            raise call.unsupported(f"no conversion between {x.type.dtype.value} and {call.dtype.value}")
+            raise call.unsupported(
+                f"no conversion between {x.type.dtype.value} and {call.dtype.value}"
+            )
     return cast(x, call.dtype)
 
 

@@ -110,8 +110,9 @@ def variadic(call: OnnxCall, *operands: Value) -> Value:
 @expansion("Pow")
 def pow_(call: OnnxCall, base: Value, exponent: Value) -> Value:
     """Computed in the base's dtype, except an integer to a float power, computed in that float's."""
-    if _is_scalar(exponent) and exponent.constant is not None and exponent.type.rank <= base.type.rank:
-        short = {1: "a0", 2: "a0 * a0", 3: "a0 * a0 * a0"}.get(exponent.constant.item())
+    power = exponent.constant
+    if power is not None and power.size == 1 and exponent.type.rank <= base.type.rank:
+        short = {1: "a0", 2: "a0 * a0", 3: "a0 * a0 * a0"}.get(power.item())
         if short is not None:
             return compute(short, base)
     x, y = base.type.dtype, exponent.type.dtype

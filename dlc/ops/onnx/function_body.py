@@ -7,6 +7,7 @@ that bodies are full of) are evaluated at once, so that later nodes have static 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 import onnx
 from onnx import helper
@@ -15,14 +16,14 @@ from dlc.errors import ModelError
 from dlc.ir.graph import Op, Value
 from dlc.ir.types import TensorType
 from dlc.ops.onnx.expansion import Call
-from dlc.ops.onnx.operator import Attribute, OnnxOperator, from_attribute
+from dlc.ops.onnx.operator import Attribute, OnnxOperator, from_attribute, schema_of
 
 Expand = Callable[[Op], Sequence[Value]]
 
 
 def has_function_body(operator: OnnxOperator) -> bool:
     """Whether the operator's schema comes with a function body."""
-    schema = operator.schema
+    schema: Any = operator.schema  # the stubs of onnx leave these methods out
     return bool(schema.has_function or schema.has_context_dependent_function)
 
 
@@ -37,27 +38,26 @@ def expand_body(call: Call, expand: Expand) -> list[Value]:
     values: dict[str, Value | None] = {"": None, **operands}
     versions = {entry.domain: entry.version for entry in function.opset_import}
     for node in function.node:
-        operator = OnnxOperator(
-            node.op_type, versions[node.domain], _attributes(call, node), node.domain
-        )
+        operator = _operator(call, node, versions[node.domain])
         results = _apply(call, operator, [values.get(name) for name in node.input], expand)
         values.update(zip(node.output, results, strict=False))
-    results = [values[name] for name in function.output[: len(call.types)]]
-    return [value for value in results if value is not None]
+    outputs = [values[name] for name in function.output[: len(call.types)]]
+    return [value for value in outputs if value is not None]
 
 
 def _apply(call: Call, operator: OnnxOperator, operands: list[Value | None],
            expand: Expand) -> Sequence[Value]:  # fmt: skip
-    constants = [value.constant for value in operands if value is not None]
-    arrays = [array for array in constants if array is not None]
-    if operands and len(arrays) == len(operands):
+    present = [value for value in operands if value is not None]
+    if present and all(value.constant is not None for value in present):
+        arrays = [None if value is None else value.constant for value in operands]
         return [call.graph.add_constant(array) for array in operator.evaluate(arrays)]
     return expand(call.graph.add(operator, operands))
 
 
 def _body(call: Call) -> onnx.FunctionProto:
     """The body for the newest operator set that is not newer than the model's."""
-    schema, operator = call.operator.schema, call.operator
+    schema: Any = call.operator.schema
+    operator = call.operator
     plain = schema.function_opset_versions
     built = schema.context_dependent_function_opset_versions
     fitting = [v for v in {*plain, *built} if v <= operator.version] or [min({*plain, *built})]
@@ -70,8 +70,12 @@ def _body(call: Call) -> onnx.FunctionProto:
         types = [_type_proto(type) for type in call.op.operand_types]
         text = schema.get_context_dependent_function_with_opset_version(version, node, types)
     if not text:
-        raise ModelError(f"{operator.type} node {call.op.label!r} has no function body for its operands")
-    return onnx.FunctionProto.FromString(text)
+        raise ModelError(
+            f"{operator.type} node {call.op.label!r} has no function body for its operands"
+        )
+    function = onnx.FunctionProto()
+    function.ParseFromString(text)
+    return function
 
 
 def _type_proto(type: TensorType | None) -> bytes:
@@ -81,17 +85,16 @@ def _type_proto(type: TensorType | None) -> bytes:
     return bytes(proto.SerializeToString())
 
 
-def _attributes(call: Call, node: onnx.NodeProto) -> tuple[tuple[str, Attribute], ...]:
-    """Attributes of a node of the body; references take the op's own, defaults included."""
+def _operator(call: Call, node: onnx.NodeProto, version: int) -> OnnxOperator:
+    """The operator of a node of the body; attribute references take the op's own, or its default."""
     found: dict[str, Attribute] = {}
+    if len(node.output) != max(schema_of(node.op_type, version, node.domain).min_output, 1):
+        found["results"] = len(node.output)
     for attribute in node.attribute:
         if attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
             raise call.unsupported(f"its function body has a subgraph ({node.op_type})")
-        value = (
-            call.attr(attribute.ref_attr_name)
-            if attribute.ref_attr_name
-            else from_attribute(attribute)
-        )
+        reference = attribute.ref_attr_name
+        value = call.attr(reference) if reference else from_attribute(attribute)
         if value is not None:
             found[attribute.name] = value
-    return tuple(sorted(found.items()))
+    return OnnxOperator(node.op_type, version, tuple(sorted(found.items())), node.domain)

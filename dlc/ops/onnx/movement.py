@@ -8,7 +8,8 @@ import numpy as np
 
 from dlc.ir.graph import Value
 from dlc.ir.operator import Array
-from dlc.ops.build import broadcast, concat, constant, gather, reshape, slice_, transpose
+from dlc.ir.types import strides_of
+from dlc.ops.build import broadcast, concat, gather, reshape, slice_, transpose
 from dlc.ops.onnx.expansion import Call, expansion
 from dlc.ops.take import spread, take
 
@@ -43,14 +44,16 @@ def split(call: Call, x: Value, *_: Value | None) -> Sequence[Value]:
 def slice_of(call: Call, x: Value, *_: Value | None) -> Value:
     """Bounds are attributes before opset 10; clamped as Python clamps slices."""
     if call.version < 10:
-        starts, ends, axes, steps = call.attr("starts"), call.attr("ends"), call.attr("axes"), None
+        starts, ends, axes = (call.attr(name) for name in ("starts", "ends", "axes"))
+        steps: Array | None = None
     else:
         starts, ends, axes, steps = (call.constant(i) for i in range(1, 5))
-    axes = range(len(starts)) if axes is None else axes
-    steps = [1] * len(starts) if steps is None else steps
+        assert starts is not None
+    given = [starts, ends, np.arange(len(starts)) if axes is None else axes,
+             np.ones_like(starts) if steps is None else steps]  # fmt: skip
     taken = [slice(None)] * x.type.rank
-    for axis, *bounds in zip(axes, starts, ends, steps, strict=True):
-        taken[axis] = slice(*map(int, bounds))
+    for start, end, axis, step in zip(*(np.asarray(a).tolist() for a in given), strict=True):
+        taken[axis] = slice(start, end, step)
     ranges = [range(*part.indices(dim)) for part, dim in zip(taken, x.shape, strict=True)]
     return slice_(
         x, [r.start if r else 0 for r in ranges], [len(r) for r in ranges], [r.step for r in ranges]
@@ -83,17 +86,23 @@ def gather_(call: Call, data: Value, indices: Value) -> Value:
     if indices.constant is None:
         return gather(data, indices, axis)
     positions = _from_front(call, indices.constant, data.shape[axis])
-    return reshape(take(data, positions.ravel(), axis), call.shape)
+    return reshape(take(data, {axis: positions.ravel()}), call.shape)
+
+
+def _flat(positions: Sequence[Array], shape: Sequence[int]) -> Array:
+    """Row-major numbers of the elements at these coordinates (which broadcast together)."""
+    strides = strides_of(tuple(shape))
+    products = [p * stride for p, stride in zip(positions, strides, strict=True)]
+    return np.asarray(np.ravel(sum(products, np.int64(0))))
 
 
 @expansion("GatherElements")
 def gather_elements(call: Call, data: Value, _: Value) -> Value:
     axis, indices = axis_of(call, data.type.rank), call.constant(1)
     assert indices is not None
-    positions = list(np.indices(indices.shape, sparse=True))
+    positions = [np.asarray(p) for p in np.indices(indices.shape, sparse=True)]
     positions[axis] = _from_front(call, indices, data.shape[axis])
-    flat = np.ravel_multi_index(tuple(np.broadcast_arrays(*positions)), data.shape)
-    return reshape(take(reshape(data, [-1]), flat.ravel(), 0), call.shape)
+    return reshape(take(reshape(data, [-1]), {0: _flat(positions, data.shape)}), call.shape)
 
 
 @expansion("GatherND")
@@ -101,12 +110,11 @@ def gather_nd(call: Call, data: Value, _: Value) -> Value:
     batch, indices = int(call.attr("batch_dims", 0)), call.constant(1)
     assert indices is not None
     depth = batch + indices.shape[-1]
-    positions = list(np.indices(indices.shape[:-1], sparse=True))[:batch]
+    positions: list[Array] = [*np.indices(indices.shape[:-1], sparse=True)[:batch]]
     for axis in range(batch, depth):
         positions.append(_from_front(call, indices[..., axis - batch], data.shape[axis]))
-    flat = np.ravel_multi_index(tuple(np.broadcast_arrays(*positions)), data.shape[:depth])
     rows = reshape(data, [int(np.prod(data.shape[:depth])), *data.shape[depth:]])
-    return reshape(take(rows, flat.ravel(), 0), call.shape)
+    return reshape(take(rows, {0: _flat(positions, data.shape[:depth])}), call.shape)
 
 
 @expansion("DepthToSpace")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dlc.ir.graph import Value
-from dlc.ops.build import constant, pad, slice_
+from dlc.ops.build import constant, pad, reshape, slice_
 from dlc.ops.onnx.elementwise import compute
 from dlc.ops.onnx.expansion import Call, expansion
 from dlc.ops.take import take
@@ -19,25 +19,22 @@ def pad_(call: Call, x: Value, _: Value | None = None, fill: Value | None = None
     before, after = _amounts(call, x.type.rank)
     if mode == "constant":
         return _constant_pad(call, _crop(x, before, after), before, after, fill)
-    for axis, (front, back) in enumerate(zip(before, after, strict=True)):
-        if front or back:
-            positions = np.arange(x.shape[axis])
-            ends = (max(front, 0), max(back, 0))
-            # a crop takes away from what the other end has already mirrored
-            positions = np.pad(positions, ends, mode=mode)
-            positions = positions[max(-front, 0) : len(positions) - max(-back, 0)]
-            x = take(x, positions, axis)
-    return x
+    # the positions of the elements, padded in their stead; a crop comes after
+    positions = {
+        axis: np.pad(np.arange(dim), (max(front, 0), max(back, 0)), mode=mode)
+        for axis, (dim, front, back) in enumerate(zip(x.shape, before, after, strict=True))
+        if front or back
+    }
+    return _crop(take(x, positions), before, after)
 
 
 def _amounts(call: Call, rank: int) -> tuple[list[int], list[int]]:
-    pads = call.attr("pads") if call.version < 11 else call.constant(1)
-    axes = call.constant(3)
-    axes = range(rank) if axes is None else axes.tolist()
-    half = len(pads) // 2
+    pads = np.asarray(call.attr("pads") if call.version < 11 else call.constant(1))
+    listed = call.constant(3)
+    axes = range(rank) if listed is None else listed.tolist()
     before, after = [0] * rank, [0] * rank
-    for i, axis in enumerate(axes):
-        before[axis], after[axis] = int(pads[i]), int(pads[half + i])
+    for axis, front, back in zip(axes, *pads.reshape(2, -1).tolist(), strict=True):
+        before[axis], after[axis] = front, back
     return before, after
 
 
@@ -49,10 +46,13 @@ def _crop(x: Value, before: list[int], after: list[int]) -> Value:
 
 def _constant_pad(call: Call, x: Value, before: list[int], after: list[int],
                   fill: Value | None) -> Value:  # fmt: skip
-    sizes = [[max(amount, 0) for amount in side] for side in (before, after)]
+    before, after = ([max(amount, 0) for amount in side] for side in (before, after))
     if call.version < 11:
-        return pad(x, *sizes, call.attr("value"))
-    if fill is None or fill.constant is not None:
-        return pad(x, *sizes, 0 if fill is None or fill.constant is None else fill.constant.item())
-    inside = np.pad(np.ones(x.shape, dtype=bool), list(zip(*sizes, strict=True)))
-    return compute("select(a0, a1, a2)", constant(x, inside), pad(x, *sizes), fill)
+        return pad(x, before, after, call.attr("value"))
+    if fill is None or fill.type.capacity == 0:
+        return pad(x, before, after)
+    if fill.constant is not None:
+        return pad(x, before, after, fill.constant.item())
+    inside = np.pad(np.ones(x.shape, dtype=bool), list(zip(before, after, strict=True)))
+    fill = reshape(fill, ())
+    return compute("select(a0, a1, a2)", constant(x, inside), pad(x, before, after), fill)

@@ -33,7 +33,9 @@ def dropout(call: Call, x: Value, ratio: Value | None = None,
 
 @expansion("Shape")
 def shape_of(call: Call, x: Value) -> Value:
-    return constant(x, np.array(x.shape[slice(call.attr("start"), call.attr("end"))], dtype=np.int64))
+    return constant(
+        x, np.array(x.shape[slice(call.attr("start"), call.attr("end"))], dtype=np.int64)
+    )
 
 
 @expansion("Size")
