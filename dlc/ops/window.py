@@ -6,6 +6,7 @@ Position: window element k of output o reads input ``o * stride - pad + k * dila
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 
@@ -55,9 +56,9 @@ def windows(x: Array, kernel: Sequence[int], strides: Sequence[int], dilations: 
     rank = len(kernel)
     spread = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True))
     axes = tuple(range(x.ndim - rank, x.ndim))
-    view: Array = np.lib.stride_tricks.sliding_window_view(x, spread, axes)  # type: ignore[call-overload]
-    steps = [slice(None, None, step) for step in (*strides, *dilations)]
-    return view[(..., *steps)]
+    view: Array = np.lib.stride_tricks.sliding_window_view(x, spread, axes)
+    steps: list[Any] = [slice(None, None, step) for step in (*strides, *dilations)]
+    return view[(Ellipsis, *steps)]
 
 
 def three(values: Sequence[int], fill: int) -> Sizes:

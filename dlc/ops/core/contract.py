@@ -52,10 +52,11 @@ class Contract(WithEpilogue):
 
     def accumulate(self, main: Sequence[Array]) -> Array:
         lhs, rhs = (wide(a) for a in main)
-        return np.matmul(
+        product: Array = np.matmul(
             np.swapaxes(lhs, -1, -2) if self.transpose_lhs else lhs,
             np.swapaxes(rhs, -1, -2) if self.transpose_rhs else rhs,
         )
+        return product
 
     def macs(self, main: Sequence[TensorType], result: TensorType) -> int:
         return result.capacity * main[0].dims[-2 if self.transpose_lhs else -1]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -81,10 +81,11 @@ class ConvTranspose(WithEpilogue):
         for k in np.ndindex(*kernel):
             starts = [i * d for i, d in zip(k, self.dilations, strict=True)]
             each = zip(starts, image, self.strides, strict=True)
-            target = tuple(slice(start, start + (i - 1) * s + 1, s) for start, i, s in each)
-            sums[(..., *target)] += products[(slice(None), slice(None), *k)]
+            target: list[Any] = [slice(start, start + (i - 1) * s + 1, s) for start, i, s in each]
+            sums[(Ellipsis, *target)] += products[(slice(None), slice(None), *k)]
         ends = zip(self.pads[:rank], full, self.pads[rank:], strict=True)
-        return sums[(..., *(slice(begin, size - end) for begin, size, end in ends))]
+        cut: list[Any] = [slice(begin, size - end) for begin, size, end in ends]
+        return sums[(Ellipsis, *cut)]
 
     def macs(self, main: Sequence[TensorType], result: TensorType) -> int:
         return main[0].capacity * math.prod(main[1].dims[1:])

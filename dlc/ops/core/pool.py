@@ -82,7 +82,7 @@ class Pool(WithEpilogue):
         fill = identity("max", x.dtype) if self.kind == "max" else 0
         view = windows(pad_image(x, self._reach(), fill), self.kernel, self.strides, self.dilations)
         combine = np.maximum if self.kind == "max" else np.add
-        each = (view[(..., *k)] for k in np.ndindex(*self.kernel))
+        each = (view[(Ellipsis, *k)] for k in np.ndindex(*self.kernel))
         result = np.array(next(each))
         for window in each:
             combine(result, window, out=result)
@@ -93,7 +93,8 @@ class Pool(WithEpilogue):
         padded = pad_image(np.ones(image, dtype), self.pads, int(self.include_pad))
         padded = pad_image(padded, (0,) * len(image) + self.overhang, 0)
         view = windows(padded, self.kernel, self.strides, self.dilations)
-        return view.sum(axis=tuple(range(len(image), 2 * len(image))))
+        counts: Array = view.sum(axis=tuple(range(len(image), 2 * len(image))))
+        return counts
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
         x, result, rank = operands[0], results[0], len(self.kernel)

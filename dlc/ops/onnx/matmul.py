@@ -16,9 +16,10 @@ def matmul(call: Call, a: Value, b: Value) -> Value:
     a = build.reshape(a, (1, *a.shape)) if row else a
     b = build.reshape(b, (*b.shape, 1)) if column else b
     product = build.contract(a, b)
-    kept = [*product.type.shape[:-2], *([] if row else product.type.shape[-2:-1]),
-            *([] if column else product.type.shape[-1:])]  # fmt: skip
-    return build.reshape(product, kept) if row or column else product
+    if not (row or column):
+        return product
+    *batch, rows, cols = product.shape
+    return build.reshape(product, [*batch, *([] if row else [rows]), *([] if column else [cols])])
 
 
 @expansion("Gemm")

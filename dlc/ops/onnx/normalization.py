@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from dlc.ir.graph import Value
@@ -99,7 +100,7 @@ def lrn(call: Call, x: Value) -> Value:
     """The mean square of neighbouring channels is a pool along an axis of channels."""
     n, channels, *rest = x.shape
     size, alpha, beta = call.attr("size"), call.attr("alpha"), call.attr("beta")
-    squares = build.reshape(build.map_("a0 * a0", x), (n, 1, channels, -1) if x.type.capacity else x.shape)
+    squares = build.reshape(build.map_("a0 * a0", x), (n, 1, channels, math.prod(rest)))
     means = build.pool("avg", squares, (size, 1), pads=((size - 1) // 2, 0, size // 2, 0), include_pad=True)
     root = f"pow({call.attr('bias')} + {alpha} * a1, {beta})"
     return build.map_(f"a0 / {root}", x, build.reshape(means, x.shape))
