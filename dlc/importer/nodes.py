@@ -75,6 +75,8 @@ class Builder:
         schema = schema_of(node.op_type, version, domain)
         operands = [self.scope.lookup(n, f"node {label!r}") if n else None for n in _trimmed(node.input)]
         if node.op_type in CONTROL and not domain:
+            if node.op_type == "Scan" and version < 9:
+                raise UnsupportedError("Scan of opset 8 is not supported; convert it to opset 9")
             if node.op_type == "If" and operands and operands[0] and operands[0].constant is not None:
                 self._inline(node, bool(operands[0].constant.reshape(-1)[0]), label)
                 return

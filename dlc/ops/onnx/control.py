@@ -190,8 +190,6 @@ def _scan_axes(operator: OnnxOperator, name: str, count: int) -> tuple[int, ...]
 
 
 def _infer_scan(operator: OnnxOperator, operands: Types) -> tuple[TensorType, ...]:
-    if operator.version < 9:
-        raise UnsupportedError("onnx.Scan: version 8 is not supported; convert the model to opset 9")
     body: Graph = operator.attr("body")
     scans = operator.attr("num_scan_inputs")
     states = len(operands) - scans - operator.captures

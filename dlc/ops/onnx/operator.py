@@ -17,10 +17,9 @@ from dlc.ir.operator import Array, Arrays, Data, Operator, Types
 from dlc.ir.types import DType, TensorType
 from dlc.ops.onnx.control import CONTROL, evaluate_control, infer_control
 from dlc.ops.onnx.inference import infer_node
+from dlc.ops.onnx.reference import run_node
 
 if TYPE_CHECKING:
-    from onnx.reference import ReferenceEvaluator
-
     from dlc.ir.graph import Op
 
 #: attributes that are dlc's, not ONNX's (see OnnxOperator)
@@ -149,35 +148,11 @@ class OnnxOperator(Operator):
             return evaluate_control(self, operands)
         types = [None if a is None else TensorType(DType.of(a), a.shape) for a in operands]
         expected = self.infer_from(types, operands)
-        runner = _runner(self, tuple(a is not None for a in operands))
-        feeds = {f"i{k}": array for k, array in enumerate(operands) if array is not None}
-        try:
-            with np.errstate(all="ignore"):
-                results = runner.run(None, feeds)
-        except Exception as error:  # the reference implementations raise whatever comes up
-            raise UnsupportedError(
-                f"{self.label}: onnx's reference implementation fails: {error}"
-            ) from error
+        results = run_node(self, operands)
         return tuple(
             np.asarray(result).astype(type.dtype.numpy, copy=False)
             for result, type in zip(results, expected, strict=True)
         )
-
-
-@lru_cache(maxsize=1024)
-def _runner(operator: OnnxOperator, present: tuple[bool, ...]) -> ReferenceEvaluator:
-    from onnx.reference import ReferenceEvaluator  # slow to import
-
-    operands = [f"i{k}" if there else "" for k, there in enumerate(present)]
-    node = operator.node(operands, operator.results)
-    graph = onnx.GraphProto(name="node", node=[node])
-    graph.input.extend(onnx.ValueInfoProto(name=name) for name in operands if name)
-    graph.output.extend(onnx.ValueInfoProto(name=name) for name in node.output)
-    opsets = {"": 18} | {operator.domain: operator.version}
-    try:
-        return ReferenceEvaluator(graph, opsets=opsets)
-    except Exception as error:  # it knows many kinds of "not implemented"
-        raise UnsupportedError(f"{operator.label} has no reference implementation") from error
 
 
 def is_onnx(op: Op, *types: str) -> bool:
