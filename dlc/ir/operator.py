@@ -101,7 +101,7 @@ class Operator:
                 return tuple(swap(item) for item in value)
             return swaps.get(id(value), value)
 
-        fields = {f: swap(getattr(self, f)) for f in getattr(self, "__dataclass_fields__", {})}
+        fields = {name: swap(getattr(self, name)) for name in field_names(type(self))}
         return type(self)(**fields)
 
     def infer(self, operands: Types) -> tuple[TensorType, ...]:
