@@ -40,7 +40,7 @@ def conv_transpose(call: Call, x: Value, w: Value, b: Value | None = None) -> Va
     full = [(size - 1) * s + spread + more for size, s, spread, more in each]
     out, pads = call.attr("output_shape"), window.pads
     if not out and window.auto_pad.startswith("SAME"):
-        out = [size * s for size, s in zip(image, window.strides, strict=True)]
+        out = [min(f, size * s) for f, size, s in zip(full, image, window.strides, strict=True)]
     if out:
         total = [f - o for f, o in zip(full, out[-rank:], strict=True)]
         begins = split([max(0, t) for t in total], window.auto_pad == "SAME_UPPER")[:rank]

@@ -7,11 +7,12 @@ become symbols with a proven bound.
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
-from onnx import TensorProto, TypeProto, checker, helper, shape_inference
+from onnx import TensorProto, TypeProto, checker, defs, helper, shape_inference
 
 from dlc.errors import UnsupportedError, VerifyError
 from dlc.ir.operator import Array, Arrays, Types
@@ -128,13 +129,22 @@ def _onnx_results(
         opsets.append(helper.make_opsetid("", 18))
     try:
         found = shape_inference.infer_node_outputs(
-            operator.schema, node, types, data, None, opsets
+            _schema(operator), node, types, data, None, opsets
         )
     except (shape_inference.InferenceError, checker.ValidationError, RuntimeError) as error:
         text = " ".join(str(error).split()).removeprefix("[ShapeInferenceError] ")
         shapes = ", ".join("absent" if t is None else str(t) for t in operands)
         raise VerifyError(f"{operator.label}({shapes}): {text}") from None
     return [_convert(found.get(name), operands) for name in node.output]
+
+
+def _schema(operator: OnnxOperator) -> defs.OpSchema:
+    """The operator's schema; of pools at least 22: before, ceil_mode counts windows in the padding.
+
+    Kernels (onnxruntime's and ours) never have them.
+    """
+    pools = operator.type in ("MaxPool", "AveragePool", "LpPool") and not operator.domain
+    return replace(operator, version=max(operator.version, 22)).schema if pools else operator.schema
 
 
 def type_proto(type: TensorType) -> TypeProto:
