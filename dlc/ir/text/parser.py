@@ -74,7 +74,7 @@ class _GraphReader(ValueReader):
         attributes = self.dict() if lexer.ahead == "{" else {}
         origin = self.string("a label") if lexer.ahead[:1] == '"' else ""
         annotations = self.annotations()
-        types = self.types() if lexer.accept(":") else None
+        types = self.types() if lexer.accept(":") else None if names else []
         try:
             operator = find_operator(label.partition(":")[0]).from_text(
                 label, attributes, graph.opsets
