@@ -6,11 +6,11 @@
 
 from __future__ import annotations
 
-from dlc.plan.annotations import program_of
+from dlc.plan.annotations import is_planned, program_of
 from dlc.plan.planning import plan_lifetimes, plan_offsets
 from dlc.plan.program import Buffer, FinalCopy, Placement, Program, Space, Step
 
 __all__ = [
-    "Buffer", "FinalCopy", "Placement", "Program", "Space", "Step", "plan_lifetimes",
-    "plan_offsets", "program_of",
+    "Buffer", "FinalCopy", "Placement", "Program", "Space", "Step", "is_planned",
+    "plan_lifetimes", "plan_offsets", "program_of",
 ]  # fmt: skip

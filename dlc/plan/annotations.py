@@ -22,6 +22,11 @@ from dlc.plan.links import emission_of
 from dlc.plan.program import Buffer, FinalCopy, Placement, Program, Space, Step
 
 
+def is_planned(graph: Graph) -> bool:
+    """Whether the graph has a schedule and offsets."""
+    return "steps" in graph.annotations and "offsets" in graph.annotations
+
+
 def program_of(graph: Graph) -> Program:
     """The program a graph's annotations describe.
 

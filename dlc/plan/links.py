@@ -45,7 +45,7 @@ def emission_of(op: Op) -> Emission:
 def links_of(emission: Emission, operands: Sequence[TensorType], results: Sequence[TensorType]) -> list[Link]:  # fmt: skip
     """Every link an op offers, copies first, for operands and results of these types."""
     links = []
-    alone = [_undisturbed(emission, result) for result in range(len(results))]
+    alone = [undisturbed(emission, result) for result in range(len(results))]
     for number, part in enumerate(emission.parts):
         copy = as_copy(part)
         if copy is None or copy.count == 0:
@@ -75,7 +75,7 @@ def links_of(emission: Emission, operands: Sequence[TensorType], results: Sequen
     return links
 
 
-def _undisturbed(emission: Emission, result: int) -> set[int]:
+def undisturbed(emission: Emission, result: int) -> set[int]:
     """Parts that store to elements of a result which no other part stores to."""
     ranges = [(*_stored_range(part, result), number) for number, part in enumerate(emission.parts)]
     ranges = sorted(r for r in ranges if r[0] < r[1])

@@ -15,9 +15,9 @@ from dataclasses import dataclass
 #: pairs of blocks that live together, up to which orders other than that of time are tried
 PAIRS = 2_000_000
 #: blocks placed during local search, weighted by how many live together with each
-EFFORT = 400_000
-#: an instance as small as this one gets at most so many rounds of local search
-ROUNDS = 600
+EFFORT = 3_000_000
+#: rounds of local search at most
+ROUNDS = 2_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,24 +31,25 @@ class Block:
 
 
 def lower_bound(blocks: Sequence[Block]) -> int:
-    """Most bytes needed at one step; every block but the topmost fills up to its alignment."""
-    order = sorted(range(len(blocks)), key=lambda i: blocks[i].first)
-    ends = sorted((blocks[i].last, i) for i in order)
-    # the slack of the topmost block may be saved: whichever has most, of all blocks alive or dead
-    slack = max((-b.size % b.align for b in blocks), default=0)
-    live = most = exact = done = 0
-    plain = 0
-    for i in order:
-        block = blocks[i]
-        while ends[done][0] < block.first:
-            gone = blocks[ends[done][1]]
-            live -= gone.size + -gone.size % gone.align
-            plain -= gone.size
+    """Most bytes needed at one step.
+
+    All offsets are multiples of the least alignment, so every block but the topmost takes a
+    multiple of it.
+    """
+    unit = min((block.align for block in blocks), default=1)
+    order = sorted(blocks, key=lambda block: block.first)
+    ends = sorted(blocks, key=lambda block: block.last)
+    slack = max((-block.size % unit for block in blocks), default=0)
+    live = live_units = most = most_units = done = 0
+    for block in order:
+        while ends[done].last < block.first:
+            live -= ends[done].size
+            live_units -= -(-ends[done].size // unit)
             done += 1
-        live += block.size + -block.size % block.align
-        plain += block.size
-        most, exact = max(most, live), max(exact, plain)
-    return max(most - slack, exact)
+        live += block.size
+        live_units += -(-block.size // unit)
+        most, most_units = max(most, live), max(most_units, live_units)
+    return max(most_units * unit - slack, most)
 
 
 def assign(blocks: Sequence[Block], seed: int = 0) -> list[int]:
@@ -96,8 +97,6 @@ def _by_time(blocks: Sequence[Block]) -> list[int]:
             gaps.remove((start, end))
         else:
             start, end = top, 0
-            if gaps and gaps[-1][1] == top:  # pragma: no cover  # _release keeps top lowest
-                start, _ = gaps.pop()
         at = offsets[i] = start + -start % block.align
         if start < at:
             insort(gaps, (start, at))
