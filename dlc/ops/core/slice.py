@@ -50,7 +50,7 @@ class Slice(CoreOperator):
         x = np.asarray(operands[0])
         entries = zip(self.starts, self.sizes, self.steps, strict=True)
         positions = [start + step * np.arange(size) for start, size, step in entries]
-        return (np.ascontiguousarray(x[np.ix_(*positions)] if positions else x),)
+        return ((x[np.ix_(*positions)] if positions else x).copy(),)
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
         strides, shape = strides_of(operands[0].dims), results[0].dims

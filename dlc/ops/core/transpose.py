@@ -34,7 +34,7 @@ class Transpose(CoreOperator):
         return (x.with_shape(x.shape[axis] for axis in self.perm),)
 
     def evaluate(self, operands: Arrays) -> tuple[Array, ...]:
-        return (np.ascontiguousarray(np.transpose(np.asarray(operands[0]), self.perm)),)
+        return (np.transpose(np.asarray(operands[0]), self.perm).copy(),)
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
         steps, shape = strides_of(operands[0].dims), results[0].dims

@@ -100,7 +100,7 @@ def _flat(positions: Sequence[Array], shape: Sequence[int]) -> Array:
 def gather_elements(call: Call, data: Value, _: Value) -> Value:
     axis, indices = axis_of(call, data.type.rank), call.constant(1)
     assert indices is not None
-    positions = [np.asarray(p) for p in np.indices(indices.shape, sparse=True)]
+    positions: list[Array] = [*np.indices(indices.shape, sparse=True)]
     positions[axis] = _from_front(call, indices, data.shape[axis])
     return reshape(take(reshape(data, [-1]), {0: _flat(positions, data.shape)}), call.shape)
 

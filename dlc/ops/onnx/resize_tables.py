@@ -37,7 +37,7 @@ def source_positions(axis: Axis, mode: str) -> Array:
         return half_pixel if axis.count > 1 else np.zeros_like(x)
     if mode == "half_pixel_symmetric":
         shift = axis.extent / 2 * (1 - axis.count / (axis.scale * axis.extent))
-        return half_pixel + np.float32(shift)
+        return np.float32(shift) + (x + np.float32(0.5)) / scale - np.float32(0.5)
     if mode == "asymmetric":
         return x / scale
     if mode == "align_corners":
@@ -48,9 +48,10 @@ def source_positions(axis: Axis, mode: str) -> Array:
     return start * last + x * (end - start) * last / steps
 
 
+_TIE = 1e-5  # a position this close to half way, which f32 missed, is meant to be half way
 _ROUNDING: dict[str, Callable[[Array], Array]] = {
-    "round_prefer_floor": lambda x: np.ceil(x - 0.5),
-    "round_prefer_ceil": lambda x: np.floor(x + 0.5),
+    "round_prefer_floor": lambda x: np.ceil(x - 0.5 - _TIE),
+    "round_prefer_ceil": lambda x: np.floor(x + 0.5 + _TIE),
     "floor": np.floor,
     "ceil": np.ceil,
 }
