@@ -35,7 +35,7 @@ class Pool(WithEpilogue):
     ``pads`` (begins of all axes, then ends) never win a maximum; they count in the divisor of a
     mean if ``include_pad``. ``overhang`` is how far windows may reach beyond the padding at the end
     of each axis (ONNX's ceil_mode): those positions never count. A window without any element that
-    counts gives the identity of max, or NaN as 0/0.
+    counts gives the least value of the dtype (-inf) as a maximum, 0 as a mean.
 
     C1: x has rank 3 to 5, only its batch dim may be symbolic; a mean needs a float dtype.
     C2: kernel, strides and dilations have one positive entry, overhang one and pads two
@@ -86,7 +86,9 @@ class Pool(WithEpilogue):
         result = np.array(next(each))
         for window in each:
             combine(result, window, out=result)
-        return result if self.kind == "max" else result / self._counts(x.shape[-rank:], x.dtype)
+        if self.kind == "max":
+            return result
+        return result / np.maximum(self._counts(x.shape[-rank:], x.dtype), 1)
 
     def _counts(self, image: Sequence[int], dtype: np.dtype[np.generic]) -> Array:
         """How many elements each window of the image divides by."""
