@@ -1,0 +1,84 @@
+"""Element types in C: how they are stored, and how their constants are written."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import numpy as np
+
+from dlc.errors import UnsupportedError
+from dlc.ir.types import DType
+
+_STORED = {
+    DType.F32: "float", DType.F64: "double", DType.F16: "uint16_t", DType.BF16: "uint16_t",
+    DType.BOOL: "uint8_t", DType.I4: "int8_t", DType.U4: "uint8_t", DType.I2: "int8_t",
+    DType.U2: "uint8_t", DType.F8E4M3FN: "uint8_t", DType.F8E4M3FNUZ: "uint8_t",
+    DType.F8E5M2: "uint8_t", DType.F8E5M2FNUZ: "uint8_t", DType.F8E8M0: "uint8_t",
+    DType.F4E2M1: "uint8_t",
+    **{t: f"{'' if t.is_signed else 'u'}int{8 * t.nbytes}_t" for t in (
+        DType.I8, DType.I16, DType.I32, DType.I64, DType.U8, DType.U16, DType.U32, DType.U64,
+    )},
+}  # fmt: skip
+
+INTEGERS = frozenset(
+    {DType.I8, DType.I16, DType.I32, DType.I64, DType.U8, DType.U16, DType.U32, DType.U64}
+)
+FLOATS = frozenset({DType.F32, DType.F64})
+
+
+def c_type(dtype: DType) -> str:
+    """The C type of a stored element: ``uint8_t`` for bool, the bits for narrow floats.
+
+    Raises UnsupportedError for strings and complex numbers.
+    """
+    found = _STORED.get(dtype)
+    if found is None:
+        raise UnsupportedError(f"tensors of dtype {dtype.value} cannot be compiled to C")
+    return found
+
+
+def unsigned_type(dtype: DType) -> str:
+    """The unsigned C type that integer arithmetic of ``dtype`` wraps in: at least 32 bits."""
+    return "uint64_t" if dtype.nbytes == 8 else "uint32_t"
+
+
+def literal(value: Any, dtype: DType) -> str:
+    """The C constant of exactly this value; needs no header but stdint.h.
+
+    Infinities and NaN are quotients, which are constant expressions of C99 but not for every
+    compiler: ``weights.py`` writes them as macros where an array is initialised. Types that C has
+    not are written as the bits they are stored in.
+    """
+    number = np.asarray(value).astype(dtype.numpy)
+    if dtype in FLOATS:
+        return _float(number[()], dtype)
+    if dtype.is_float:
+        return hex(int(number.view(f"u{number.itemsize}")))
+    return _integer(int(number), dtype)
+
+
+def limits(dtype: DType) -> tuple[Any, Any]:
+    """The lowest and the highest value of a dtype; infinities for floats."""
+    if dtype in INTEGERS:
+        info = np.iinfo(dtype.numpy)
+        return int(info.min), int(info.max)
+    return (False, True) if dtype is DType.BOOL else (-math.inf, math.inf)
+
+
+def _integer(value: int, dtype: DType) -> str:
+    if dtype.nbytes >= 4 and dtype.is_signed and value == limits(dtype)[0]:
+        return f"INT{8 * dtype.nbytes}_MIN"  # -2147483648 is a negated long long
+    if dtype.nbytes == 8:
+        return f"{'' if dtype.is_signed else 'U'}INT64_C({value})"
+    return f"{value}u" if dtype is DType.U32 else str(value)
+
+
+def _float(number: Any, dtype: DType) -> str:
+    suffix = "f" if dtype is DType.F32 else ""
+    if np.isnan(number):
+        return f"(0.0{suffix} / 0.0{suffix})"
+    if np.isinf(number):
+        return f"({'-' if number < 0 else ''}1.0{suffix} / 0.0{suffix})"
+    text = str(number)  # the shortest decimal that reads back as the same value
+    return (text if set(text) & set(".e") else f"{text}.0") + suffix

@@ -1,0 +1,171 @@
+"""The frame of a step's C function: its parameters, and how its body names memory and elements."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from dlc.backends.c99.dtypes import c_type
+from dlc.backends.c99.scalars import Typed
+from dlc.errors import UnsupportedError
+from dlc.ir.types import DType, TensorType
+from dlc.ops.emission import Access, Affine, Buffer, Nest, Operand, Part, Result, Scratch, Tile
+from dlc.plan.program import Placement, Step
+
+Variables = Sequence[str | None]  # names of loop variables; None for a loop of one iteration
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """A pointer parameter, and the memory the first step that uses the function passes for it."""
+
+    name: str
+    dtype: DType
+    writable: bool
+    place: Placement
+    size: int
+
+
+class Frame:
+    """Parameters of the function of one step.
+
+    Buffers at one address with one dtype are one parameter, so a step in place has a single
+    pointer it reads and writes, and every other pointer can be ``restrict``.
+    """
+
+    def __init__(self, step: Step) -> None:
+        self.headers: set[str] = set()
+        #: definitions of typed pointers into scratch, by name
+        self.locals: dict[str, str] = {}
+        self._scratch_dtypes: dict[int, DType] = {}
+        self._names: dict[Buffer, str] = {}
+        self._types: dict[Buffer, DType] = {}
+        self.parameters = self._collect(step, live_parts(step))
+
+    def _collect(self, step: Step, parts: Sequence[Part]) -> list[Parameter]:
+        used: dict[Buffer, None] = dict.fromkeys(a.buffer for part in parts for a in accesses(part))
+        operands = sorted((b for b in used if isinstance(b, Operand)), key=lambda b: b.index)
+        results = sorted((b for b in used if isinstance(b, Result)), key=lambda b: b.index)
+        found: dict[tuple[Placement, DType], Parameter] = {}
+        own: list[Operand | Result] = [*results, *operands]
+        for buffer in own:
+            place, type = _place(step, buffer)
+            key = (place, type.dtype)
+            if key not in found:
+                writable = isinstance(buffer, Result)
+                count = sum(p.writable == writable for p in found.values())
+                name = f"{'out' if writable else 'in'}{count}"
+                if writable and len(results) == 1:
+                    name = "out"
+                found[key] = Parameter(name, type.dtype, writable, place, type.nbytes)
+            self._names[buffer], self._types[buffer] = found[key].name, type.dtype
+        ordered = sorted(found.values(), key=lambda p: p.writable)
+        if any(isinstance(b, Scratch) for b in used):
+            assert step.scratch is not None
+            size = step.emission.scratch
+            ordered.append(Parameter("scratch", DType.U8, True, step.scratch, size))
+        return ordered
+
+    @property
+    def declarations(self) -> list[str]:
+        """The parameters as C."""
+        clash = any(
+            a is not b and a.writable and _overlap(a, b)
+            for a in self.parameters for b in self.parameters
+        )  # fmt: skip
+        return [
+            f"{'' if p.writable else 'const '}{_pointee(p)} *{'' if clash else 'restrict '}{p.name}"
+            for p in self.parameters
+        ]
+
+    def dtype(self, buffer: Buffer) -> DType | None:
+        """Element type of a buffer; of scratch, what was last stored there (None: nothing yet)."""
+        if isinstance(buffer, Scratch):
+            return self._scratch_dtypes.get(buffer.offset)
+        return self._types[buffer]
+
+    def set_scratch(self, buffer: Buffer, dtype: DType | None) -> None:
+        """Say what is stored in scratch from now on; nothing for other buffers."""
+        if isinstance(buffer, Scratch) and dtype is not None:
+            self._scratch_dtypes[buffer.offset] = dtype
+
+    def element(self, access: Access, variables: Variables) -> Typed:
+        """One element, as text that can be read and assigned."""
+        base, dtype = self._base(access.buffer)
+        return Typed(f"{base}[{index_text(access.index, variables)}]", dtype)
+
+    def address(self, access: Access, variables: Variables) -> Typed:
+        """The address of one element, and its dtype."""
+        base, dtype = self._base(access.buffer)
+        index = index_text(access.index, variables)
+        return Typed(base if index == "0" else f"{base} + {index}", dtype)
+
+    def is_const(self, buffer: Buffer) -> bool:
+        """Whether the parameter of a buffer points to const."""
+        name = self._names.get(buffer)
+        return any(p.name == name and not p.writable for p in self.parameters)
+
+    def _base(self, buffer: Buffer) -> tuple[str, DType]:
+        if not isinstance(buffer, Scratch):
+            return self._names[buffer], self._types[buffer]
+        dtype = self._scratch_dtypes.get(buffer.offset)
+        if dtype is None:
+            raise UnsupportedError("a step reads scratch memory of unknown element type")
+        name = f"{dtype.value}_at_{buffer.offset}"
+        cast = f"({c_type(dtype)} *)"
+        where = f"{cast}scratch" if not buffer.offset else f"{cast}(scratch + {buffer.offset})"
+        self.locals[name] = f"{c_type(dtype)} *const {name} = {where};"
+        return name, dtype
+
+
+def live_parts(step: Step) -> list[Part]:
+    """The parts of a step that are not elided."""
+    return [part for i, part in enumerate(step.emission.parts) if i not in step.elided]
+
+
+def accesses(part: Part) -> Iterator[Access]:
+    """Every access of a part."""
+    if isinstance(part, Nest):
+        yield from part.reads
+        yield from part.accumulate.reads if part.accumulate else ()
+        yield part.write
+        return
+    yield from (a for a in part.args if isinstance(a, Access))
+    if isinstance(part, Tile):
+        yield from part.reads
+        yield part.write
+
+
+def index_text(index: Affine, variables: Variables) -> str:
+    """The index as C: ``i * 12 + j + 3``."""
+    terms = [
+        (stride, name if abs(stride) == 1 else f"{name} * {abs(stride)}")
+        for stride, name in zip(index.strides, variables, strict=True)
+        if stride and name is not None
+    ]
+    if index.base or not terms:
+        # a positive base first where the loops step backwards: 7 - i
+        at = 0 if terms and terms[0][0] < 0 < index.base else len(terms)
+        terms.insert(at, (index.base, str(abs(index.base))))
+    text = "".join(f" {'-' if sign < 0 else '+'} {term}" for sign, term in terms)
+    return text.removeprefix(" + ") if not text.startswith(" - ") else f"-{text[3:]}"
+
+
+def _place(step: Step, buffer: Operand | Result) -> tuple[Placement, TensorType]:
+    if isinstance(buffer, Result):
+        return step.results[buffer.index], step.op.types[buffer.index]
+    value = step.op.operands[buffer.index]
+    assert value is not None  # core ops have no absent operands
+    return step.operands[buffer.index], value.type
+
+
+def _pointee(parameter: Parameter) -> str:
+    return "unsigned char" if parameter.name == "scratch" else c_type(parameter.dtype)
+
+
+def _overlap(a: Parameter, b: Parameter) -> bool:
+    return (
+        a.place.buffer == b.place.buffer
+        and a.place.offset < b.place.offset + b.size
+        and b.place.offset < a.place.offset + a.size
+    )

@@ -1,0 +1,63 @@
+"""The kernel headers a model needs, found by name: function ``k`` is in ``k.h`` of dlc.kernels_c."""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Iterable
+from importlib import resources
+
+from dlc.backends.c99.dtypes import c_type
+from dlc.errors import UnsupportedError
+from dlc.ir.types import DType
+
+_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"(dlc_\w+\.h)"', re.MULTILINE)
+_POINTEES = {
+    **{c_type(t): t for t in (
+        DType.F32, DType.F64, DType.I8, DType.I16, DType.I32, DType.I64, DType.U8, DType.U16,
+        DType.U32, DType.U64,
+    )},
+    "unsigned char": DType.U8,
+}  # fmt: skip
+
+
+@functools.cache
+def read_header(name: str) -> str:
+    """The text of a header; UnsupportedError when dlc.kernels_c has none of that name."""
+    try:
+        return resources.files("dlc.kernels_c").joinpath(name).read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise UnsupportedError(f"there is no C kernel {name.removesuffix('.h')} yet") from None
+
+
+def closure(names: Iterable[str]) -> dict[str, str]:
+    """Text by name of these headers and all they include, sorted by name."""
+    found: dict[str, str] = {}
+    waiting = list(names)
+    while waiting:
+        name = waiting.pop()
+        if name not in found:
+            found[name] = read_header(name)
+            waiting.extend(_INCLUDE.findall(found[name]))
+    return dict(sorted(found.items()))
+
+
+@functools.cache
+def parameters(kernel: str) -> tuple[str, ...] | None:
+    """The C types of a kernel's parameters, without names; None when a macro writes its prototype."""
+    text = re.sub(r"/\*.*?\*/", " ", read_header(f"{kernel}.h"), flags=re.DOTALL)
+    found = re.search(rf"\b{re.escape(kernel)}\s*\(([^()]*)\)\s*[{{;]", text)
+    if found is None:
+        return None
+    types = []
+    for parameter in found.group(1).split(","):
+        words = re.sub(r"\brestrict\b", " ", parameter).replace("*", " * ").split()
+        types.append(" ".join(words[:-1]))
+    return tuple(types)
+
+
+def pointee(parameter: str | None) -> DType | None:
+    """The element type a parameter points to, if it is a pointer to numbers."""
+    if parameter is None or not parameter.endswith(" *"):
+        return None
+    return _POINTEES.get(parameter.removeprefix("const ").removesuffix(" *"))

@@ -1,0 +1,133 @@
+"""What every printed file needs to know: C names, fields, weights, and where values live."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from dlc.backends.c99.dtypes import c_type
+from dlc.backends.c99.functions import Functions, functions_of
+from dlc.backends.c99.names import Names, identifier
+from dlc.ir.operator import Array
+from dlc.ir.types import DType, TensorType
+from dlc.plan.program import Buffer, Placement, Program, Space
+
+ALIGN = 64
+"""Bytes; a cache line and the widest vector."""
+FILE_THRESHOLD = 4 << 20
+"""With ``weights="auto"``, more bytes than this go to a binary file."""
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """An input or output: its ONNX name, its name in the C struct, its type."""
+
+    name: str
+    c_name: str
+    type: TensorType
+
+
+@dataclass(frozen=True, slots=True)
+class Weight:
+    """A constant: its label, the C array (or where it lies in the weights file), its value."""
+
+    label: str
+    c_name: str
+    type: TensorType
+    value: Array
+    offset: int
+
+
+@dataclass(frozen=True, slots=True)
+class Layout:
+    """A program with a C name for everything that has one."""
+
+    program: Program
+    name: str
+    inputs: tuple[Field, ...]
+    outputs: tuple[Field, ...]
+    weights: tuple[Weight, ...]
+    functions: Functions
+    in_file: bool
+    on_heap: bool
+
+    @property
+    def macro(self) -> str:
+        """Prefix of macros and status codes."""
+        return self.name.upper()
+
+    @property
+    def weights_bytes(self) -> int:
+        """Bytes of the weights file, or that it would have."""
+        return max((w.offset + w.type.nbytes for w in self.weights), default=0)
+
+    @property
+    def arena_buffers(self) -> list[Buffer]:
+        return [b for b in self.program.buffers if b.space is Space.ARENA]
+
+    def pointer(self, place: Placement, dtype: DType) -> str:
+        """C text, inside NAME_run, for the address of a placement as a pointer to ``dtype``."""
+        buffer = self.program.buffers[place.buffer]
+        if buffer.space is Space.ARENA:
+            if self.on_heap:
+                return _cast(f"b{buffer.id}", place.offset, dtype, "")
+            assert buffer.offset is not None
+            return _cast("mem", buffer.offset + place.offset, dtype, "")
+        if buffer.space is Space.CONSTANT:
+            weight = self.weights[buffer.index]
+            if self.in_file:
+                return _cast("weights", weight.offset + place.offset, dtype, "const ")
+            return _typed(weight.c_name, weight.type.dtype, place.offset, dtype, "const ")
+        if buffer.space is Space.INPUT:
+            field = self.inputs[buffer.index]
+            return _typed(f"in->{field.c_name}", field.type.dtype, place.offset, dtype, "const ")
+        field = self.outputs[buffer.index]
+        return _typed(f"out->{field.c_name}", field.type.dtype, place.offset, dtype, "")
+
+
+def layout_of(program: Program, name: str, weights: str, memory: str) -> Layout:
+    """Names for a program. ``weights`` is ``auto``, ``c`` or ``file``, ``memory`` arena or heap."""
+    graph, name = program.graph, identifier(name, "model", 32)
+    total = sum(op.types[0].nbytes for op in program.constants)
+    in_file = bool(total) and (weights == "file" or (weights == "auto" and total > FILE_THRESHOLD))
+    names = Names(f"{name}_{word}" for word in ("run", "inputs", "outputs", "status"))
+    inputs = zip(graph.input_names, (v.type for v in graph.inputs), strict=True)
+    outputs = zip(graph.output_names, (v.type for v in graph.outputs), strict=True)
+    return Layout(
+        program, name, tuple(_fields(inputs, "input", ["weights"] if in_file else [])),
+        tuple(_fields(outputs, "output", [])), tuple(_weights(program, name, names)),
+        functions_of(program, names), in_file, memory == "heap",
+    )  # fmt: skip
+
+
+def _fields(pairs: Iterator[tuple[str, TensorType]], default: str, taken: Sequence[str]
+            ) -> Iterator[Field]:  # fmt: skip
+    names = Names(taken)
+    for name, type in pairs:
+        yield Field(name, names.new(name, default), type)
+
+
+def _weights(program: Program, name: str, names: Names) -> Iterator[Weight]:
+    offset = 0
+    for op in program.constants:
+        value = op.result.constant
+        assert value is not None
+        type = op.types[0]
+        c_type(type.dtype)  # a dtype without a C type is an error now, not halfway
+        label = op.label or "constant"
+        c_name = names.new(f"{name}_{identifier(label, 'constant', 40)}")
+        yield Weight(label, c_name, type, np.ascontiguousarray(value), offset)
+        offset = -(-(offset + type.nbytes) // ALIGN) * ALIGN
+
+
+def _typed(base: str, own: DType, offset: int, dtype: DType, const: str) -> str:
+    if c_type(own) == c_type(dtype) and offset % own.nbytes == 0:
+        return f"{base} + {offset // own.nbytes}" if offset else base
+    return _cast(f"({const}unsigned char *){base}", offset, dtype, const)
+
+
+def _cast(base: str, offset: int, dtype: DType, const: str) -> str:
+    where = f"({base} + {offset})" if offset else base
+    return f"({const}{c_type(dtype)} *){where}"

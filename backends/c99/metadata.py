@@ -1,0 +1,124 @@
+"""metadata.json: the interface and the whole memory plan, for tools and independent checks."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from dlc.backends.c99.functions import StepCall
+from dlc.backends.c99.layout import ALIGN, Field, Layout
+from dlc.backends.c99.lifetimes import Tensor, Tensors
+from dlc.ir.types import TensorType
+from dlc.ops.emission import as_copy
+from dlc.plan.program import Placement
+
+GENERATOR = "dlc"
+FORMAT = 1
+
+
+def metadata_text(layout: Layout, tensors: Tensors, files: Iterable[str]) -> str:
+    """The text of metadata.json; its keys are documented in docs/metadata.md."""
+    return json.dumps(metadata_of(layout, tensors, files), indent=1, ensure_ascii=True) + "\n"
+
+
+def metadata_of(layout: Layout, tensors: Tensors, files: Iterable[str]) -> dict[str, Any]:
+    program = layout.program
+    return {
+        "generator": GENERATOR,
+        "format": FORMAT,
+        "name": program.graph.name,
+        "c_name": layout.name,
+        "memory": "heap" if layout.on_heap else "arena",
+        "arena_bytes": program.arena_bytes,
+        "arena_align": ALIGN,
+        "lower_bound": program.lower_bound,
+        "peak_step": program.peak_step,
+        "peak_bytes_with_io": program.peak_bytes_with_io,
+        "inputs": _fields(layout.inputs, [tensors.of_value.get(v) for v in program.graph.inputs]),
+        "outputs": _fields(layout.outputs, [tensors.of_value.get(v) for v in program.graph.outputs]),
+        "weights": _weights(layout),
+        "buffers": [
+            {"id": b.id, "space": b.space.value, "index": b.index, "size": b.size,
+             "first": b.first, "last": b.last, "offset": b.offset}
+            for b in program.buffers
+        ],
+        "tensors": [_tensor(tensor) for tensor in tensors.all],
+        "steps": [_step(call, tensors) for call in layout.functions.calls],
+        "copies": [
+            {"source": _place(c.source), "output": c.output, "size": c.size} for c in program.copies
+        ],
+        "files": sorted(files),
+    }  # fmt: skip
+
+
+def _fields(fields: Sequence[Field], tensors: Sequence[int | None]) -> list[dict[str, Any]]:
+    return [
+        {"name": field.name, "c_name": field.c_name, **_type(field.type), "tensor": tensor}
+        for field, tensor in zip(fields, tensors, strict=True)
+    ]
+
+
+def _weights(layout: Layout) -> dict[str, Any]:
+    return {
+        "storage": "file" if layout.in_file else "c",
+        "file": f"{layout.name}.weights" if layout.in_file else None,
+        "bytes": sum(w.type.nbytes for w in layout.weights),
+        "file_bytes": layout.weights_bytes if layout.in_file else None,
+        "align": ALIGN,
+        "constants": [
+            {"name": w.label, "c_name": w.c_name, **_type(w.type), "size": w.type.nbytes,
+             "offset": w.offset}
+            for w in layout.weights
+        ],
+    }  # fmt: skip
+
+
+def _tensor(tensor: Tensor) -> dict[str, Any]:
+    return {
+        "id": tensor.id, "name": tensor.name, "kind": tensor.kind,
+        **(_type(tensor.type) if tensor.type else {"dtype": None, "shape": None}),
+        **_place(tensor.place), "size": tensor.size, "first": tensor.first, "last": tensor.last,
+    }  # fmt: skip
+
+
+def _step(call: StepCall, tensors: Tensors) -> dict[str, Any]:
+    step, op = call.step, call.step.op
+    copies = {number: as_copy(step.emission.parts[number]) for number in sorted(step.elided)}
+    return {
+        "index": step.index, "op": op.operator.label, "label": op.label,
+        "function": call.function.name if call.function else None,
+        "reads": [tensors.of_value[v] for v in op.operands if v is not None],
+        "writes": [tensors.of_value[v] for v in op.results],
+        "scratch": tensors.of_scratch.get(step.index),
+        "macs": op.operator.cost(op.operand_types, op.types).macs,
+        "parts": len(step.emission.parts),
+        # byte ranges that are one and the same memory in an operand and a result
+        "elided": [
+            {"part": number, "operand": copy.operand, "result": copy.result,
+             "source": copy.source * op.types[copy.result].dtype.nbytes,
+             "target": copy.target * op.types[copy.result].dtype.nbytes,
+             "size": copy.count * op.types[copy.result].dtype.nbytes}
+            for number, copy in copies.items() if copy is not None
+        ],
+        # pairs (operand, result) that share an address the step really overwrites
+        "in_place": [
+            [i, j]
+            for i, a in enumerate(step.operands) for j, b in enumerate(step.results)
+            if a == b and call.function is not None
+            and any(p.place == a and p.writable for p in call.parameters)
+            and op.types[j].nbytes
+        ],
+        "frees": list(step.frees),
+    }  # fmt: skip
+
+
+def _type(type: TensorType) -> dict[str, Any]:
+    return {
+        "dtype": type.dtype.value,
+        "shape": [d if isinstance(d, int) else str(d) for d in type.shape],
+    }
+
+
+def _place(place: Placement) -> dict[str, Any]:
+    return {"buffer": place.buffer, "offset": place.offset}

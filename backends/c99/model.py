@@ -1,0 +1,160 @@
+"""model.c: a static function per distinct step, and NAME_run that calls them in order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from dlc.backends.c99.functions import StepCall, signature
+from dlc.backends.c99.layout import ALIGN, Layout
+from dlc.backends.c99.names import comment
+from dlc.backends.c99.writer import Writer
+
+_POISON = """\
+/* With -DDLC_POISON memory that holds nothing any more is overwritten, so that reading it shows. */
+#ifdef DLC_POISON
+#define DLC_DEAD(offset, size) memset(mem + (offset), 0xFF, (size))
+#else
+#define DLC_DEAD(offset, size) ((void)0)
+#endif"""
+
+
+def model_text(layout: Layout) -> str:
+    """The text of model.c."""
+    own = sorted(h for h in layout.functions.headers if h.startswith("dlc_"))
+    uses_weights = bool(layout.weights) and not layout.in_file
+    system = {"stddef.h", "stdint.h", "string.h", *(["stdlib.h"] if layout.on_heap else [])}
+    out = Writer()
+    out.line(f"/* {layout.name}: emitted by dlc. This file belongs to the model's user. */")
+    out.line('#include "model.h"')
+    out.line()
+    out.extend(f"#include <{header}>" for header in sorted(system))
+    out.line()
+    out.extend(f'#include "kernels/{header}"' for header in own)
+    out.extend(['#include "weights.h"'] if uses_weights else [])
+    out.line()
+    if not layout.on_heap and layout.program.arena_bytes:
+        out.extend([*_POISON.split("\n"), ""])
+    for function in layout.functions.distinct:
+        out.extend([*function.text.split("\n"), ""])
+    _write_run(layout, out)
+    return out.text
+
+
+def _write_run(layout: Layout, out: Writer) -> None:
+    name, on_heap = layout.name, layout.on_heap
+    arena = layout.program.arena_bytes and not on_heap
+    body = Writer(depth=1)
+    if arena:
+        body.line("unsigned char *const mem = arena;")
+    elif on_heap:
+        body.extend(f"unsigned char *b{b.id} = NULL;" for b in layout.arena_buffers)
+    fails = on_heap or any(c.function and c.function.fallible for c in layout.functions.calls)
+    if fails:
+        body.line("int status;")
+    if not arena:
+        body.line("(void)arena;")
+    _write_checks(layout, body)
+    if arena:
+        body.line(f"DLC_DEAD(0, {layout.program.arena_bytes});")
+    for call in layout.functions.calls:
+        _write_call(layout, call, body)
+    for copy in layout.program.copies:
+        if copy.size:
+            source = layout.pointer(copy.source, layout.outputs[copy.output].type.dtype)
+            body.listed("memcpy(", [f"out->{layout.outputs[copy.output].c_name}", source,
+                                    str(copy.size)], ");")  # fmt: skip
+    if on_heap:
+        body.line(f"status = {layout.macro}_OK;")
+        if layout.arena_buffers:
+            body.lines.append("done:")
+            body.extend(f"free(b{b.id});" for b in layout.arena_buffers)
+        body.line("return status;")
+    else:
+        body.line(f"return {layout.macro}_OK;")
+    out.line(f"int {name}_run(const {name}_inputs *in, {name}_outputs *out, void *arena) {{")
+    out.extend([*body.lines, "}"])
+
+
+def _write_checks(layout: Layout, out: Writer) -> None:
+    """Null pointers first, then alignment."""
+    program, macro = layout.program, layout.macro
+    fields = [("in", f) for f in layout.inputs] + [("out", f) for f in layout.outputs]
+    filled = [(f"{struct}->{f.c_name}", f.type) for struct, f in fields if f.type.nbytes]
+    nulls = ["in == NULL", "out == NULL", *(f"{text} == NULL" for text, _ in filled)]
+    skewed = [
+        # what 8-byte elements need differs between processors; never more than a pointer on small ones
+        f"(uintptr_t)(const void *){text} % "
+        f"{type.dtype.nbytes if type.dtype.nbytes < 8 else 'sizeof(void *)'} != 0"
+        for text, type in filled if type.dtype.nbytes > 1
+    ]  # fmt: skip
+    if layout.in_file:
+        nulls.append("in->weights == NULL")
+        skewed.append(f"(uintptr_t)in->weights % {ALIGN} != 0")
+    if program.arena_bytes and not layout.on_heap:
+        nulls.append("mem == NULL")
+        skewed.append(f"(uintptr_t)arena % {macro}_ARENA_ALIGN != 0")
+    for conditions, status in ((nulls, "NULL_POINTER"), (skewed, "MISALIGNED")):
+        if conditions:
+            joined = [f"{c} ||" for c in conditions[:-1]] + conditions[-1:]
+            out.line(f"if ({joined[0]}" + (") {" if len(joined) == 1 else ""))
+            out.extend(f"    {c}" for c in joined[1:-1])
+            out.extend([f"    {joined[-1]}) {{"] if len(joined) > 1 else [])
+            out.extend([f"    return {macro}_{status};", "}"])
+    if layout.in_file:
+        out.line("const unsigned char *const weights = in->weights;")
+
+
+def _write_call(layout: Layout, call: StepCall, out: Writer) -> None:
+    step = call.step
+    macs = step.op.operator.cost(step.op.operand_types, step.op.types).macs
+    work = f", {macs} MACs" if macs else ""
+    out.line()
+    label = f"{comment(step.op.label)}; " if step.op.label else ""
+    if call.function is None:
+        out.line(f"/* {step.index}: {label}{signature(step)}: in place, nothing to do */")
+    else:
+        out.line(f"/* {step.index}: {label}{signature(step)}{work} */")
+    out.extend(_allocations(layout, step.index))
+    scratch = f"DLC_DEAD({_where(layout, call)});" if _has_scratch(layout, call) else ""
+    out.extend([scratch] if scratch else [])
+    if call.function is not None:
+        arguments = [layout.pointer(p.place, p.dtype) for p in call.parameters]
+        if call.function.fallible:
+            out.listed(f"status = {call.function.name}(", arguments, ");")
+            leave = "goto done" if layout.arena_buffers and layout.on_heap else "return status"
+            out.extend([f"if (status != {layout.macro}_OK) {{", f"    {leave};", "}"])
+        else:
+            out.listed(f"{call.function.name}(", arguments, ");")
+    out.extend([scratch] if scratch else [])
+    for number in step.frees:
+        buffer = layout.program.buffers[number]
+        if layout.on_heap:
+            out.extend([f"free(b{number});", f"b{number} = NULL;"])
+        elif buffer.size:
+            out.line(f"DLC_DEAD({buffer.offset}, {buffer.size});")
+
+
+def _allocations(layout: Layout, step: int) -> Iterator[str]:
+    if not layout.on_heap:
+        return
+    for buffer in layout.arena_buffers:
+        if max(buffer.first, 0) == step:
+            yield f"b{buffer.id} = malloc({max(buffer.size, 1)});"
+            yield f"if (b{buffer.id} == NULL) {{"
+            yield f"    status = {layout.macro}_OUT_OF_MEMORY;"
+            yield "    goto done;"
+            yield "}"
+
+
+def _has_scratch(layout: Layout, call: StepCall) -> bool:
+    return bool(
+        call.function and call.step.scratch and call.step.emission.scratch and not layout.on_heap
+    )
+
+
+def _where(layout: Layout, call: StepCall) -> str:
+    scratch = call.step.scratch
+    assert scratch is not None
+    offset = layout.program.buffers[scratch.buffer].offset
+    assert offset is not None  # scratch is in the arena
+    return f"{offset + scratch.offset}, {call.step.emission.scratch}"

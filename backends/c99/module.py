@@ -1,0 +1,154 @@
+"""``Module``: an emitted folder, built and loaded, called with numpy arrays."""
+
+from __future__ import annotations
+
+import json
+import statistics
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import cffi
+import numpy as np
+
+from dlc.backends.c99.interface import STATUSES
+from dlc.backends.c99.toolchain import NATIVE, RELEASE_FLAGS, Compiler, build_shared, find_compiler
+from dlc.errors import BuildError, DlcError, InputError
+from dlc.interp import check_inputs
+from dlc.ir.operator import Array
+from dlc.ir.types import DType, TensorType
+
+DEFAULT_FLAGS = (*RELEASE_FLAGS, NATIVE)
+"""A Module runs where it was built, so it is built for this processor; the emitted CMakeLists.txt,
+whose result may travel, is not."""
+
+
+class Module:
+    """A compiled model. ``run`` may be called from several threads at once."""
+
+    def __init__(self, source_dir: Path, library: Path) -> None:
+        self.source_dir = source_dir
+        self.library = library
+        self.metadata: dict[str, Any] = read_metadata(source_dir)
+        #: types by ONNX name, in order
+        self.inputs: dict[str, TensorType] = _types(self.metadata["inputs"])
+        self.outputs: dict[str, TensorType] = _types(self.metadata["outputs"])
+        self.arena_bytes: int = self.metadata["arena_bytes"]
+        self.weights_bytes: int = self.metadata["weights"]["bytes"]
+        self.lower_bound: int = self.metadata["lower_bound"]
+        self.peak_bytes_with_io: int = self.metadata["peak_bytes_with_io"]
+        #: whatever must live as long as the module (a temporary folder)
+        self.keep_alive: object = None
+        self._ffi = cffi.FFI()
+        self._ffi.cdef(_declarations(self.metadata))
+        self._library = self._ffi.dlopen(str(library))
+        self._function = getattr(self._library, f"{self.metadata['c_name']}_run")
+        self._weights = self._read_weights()
+        self._arenas: list[Array] = []  # idle ones; append and pop are atomic
+
+    def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
+        """Outputs by name. InputError for a missing or unknown input, a wrong dtype or shape."""
+        arrays = _checked(self.inputs, inputs)
+        outputs = {n: np.empty(t.dims, t.dtype.numpy) for n, t in self.outputs.items()}
+        self._call(arrays, outputs.values())
+        return outputs
+
+    def time(self, repetitions: int = 10, inputs: Mapping[str, Array] | None = None) -> float:
+        """Median seconds of a call of the C function, after one to warm up (default: zeros)."""
+        given = inputs or {n: np.zeros(t.dims, t.dtype.numpy) for n, t in self.inputs.items()}
+        arrays = _checked(self.inputs, given)
+        outputs = [np.empty(t.dims, t.dtype.numpy) for t in self.outputs.values()]
+        self._call(arrays, outputs)
+        seconds = []
+        for _ in range(max(repetitions, 1)):
+            start = time.perf_counter()
+            self._call(arrays, outputs)
+            seconds.append(time.perf_counter() - start)
+        return statistics.median(seconds)
+
+    def _call(self, inputs: Iterable[Array], outputs: Iterable[Array]) -> None:
+        ffi, name = self._ffi, self.metadata["c_name"]
+        given, made = ffi.new(f"{name}_inputs *"), ffi.new(f"{name}_outputs *")
+        for struct, fields, arrays in ((given, "inputs", inputs), (made, "outputs", outputs)):
+            for field, array in zip(self.metadata[fields], arrays, strict=True):
+                setattr(struct, field["c_name"], ffi.cast("void *", array.ctypes.data))
+        if self._weights is not None:
+            setattr(given, "weights", ffi.cast("void *", self._weights.ctypes.data))  # noqa: B010
+        try:
+            arena = self._arenas.pop()
+        except IndexError:
+            needed = 0 if self.metadata["memory"] == "heap" else self.arena_bytes
+            arena = _aligned(needed, self.metadata["arena_align"])
+        status = self._function(given, made, ffi.cast("void *", arena.ctypes.data))
+        self._arenas.append(arena)
+        if status == STATUSES["BAD_INDEX"]:
+            raise InputError(f"an index computed or given in the inputs of {name} is out of range")
+        if status != STATUSES["OK"]:
+            meaning = next((s for s, n in STATUSES.items() if n == status), "unknown")
+            raise DlcError(f"{name}_run returned status {status} ({meaning.lower()})")
+
+    def _read_weights(self) -> Array | None:
+        weights = self.metadata["weights"]
+        if weights["file"] is None:
+            return None
+        path = self.source_dir / weights["file"]
+        raw = np.fromfile(path, np.uint8)
+        if raw.nbytes != weights["file_bytes"]:
+            raise BuildError(f"{path} has {raw.nbytes} bytes, not {weights['file_bytes']}")
+        aligned = _aligned(raw.nbytes, weights["align"])
+        aligned[:] = raw
+        return aligned
+
+
+def build(source_dir: str | Path, *, compiler: Compiler | str | None = None,
+          flags: Sequence[str] = DEFAULT_FLAGS) -> Module:  # fmt: skip
+    """Compile an emitted folder (or find it in the cache) and load it.
+
+    Raises BuildError when the folder is not one of dlc's, without a compiler, or when it fails.
+    """
+    folder = Path(source_dir)
+    metadata = read_metadata(folder)
+    sources = [folder / file for file in metadata["files"]
+               if file.endswith(".c") and file != "selftest.c"]  # fmt: skip
+    if compiler is None or isinstance(compiler, str):
+        compiler = find_compiler(compiler)
+    return Module(folder, build_shared(sources, compiler=compiler, flags=flags))
+
+
+def read_metadata(folder: Path) -> dict[str, Any]:
+    """metadata.json of an emitted folder; BuildError when it is not one."""
+    try:
+        found = json.loads((folder / "metadata.json").read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise BuildError(f"{folder} is not a folder dlc compile wrote: {error}") from error
+    return dict(found)
+
+
+def _declarations(metadata: Mapping[str, Any]) -> str:
+    name = metadata["c_name"]
+    fields = {kind: [f["c_name"] for f in metadata[kind]] for kind in ("inputs", "outputs")}
+    if metadata["weights"]["file"] is not None:
+        fields["inputs"].append("weights")
+    structs = "".join(
+        f"typedef struct {{ {' '.join(f'void *{f};' for f in names) or 'char none;'} }} {name}_{kind};"
+        for kind, names in fields.items()
+    )
+    return f"{structs} int {name}_run(const {name}_inputs *, {name}_outputs *, void *);"
+
+
+def _types(fields: Sequence[Mapping[str, Any]]) -> dict[str, TensorType]:
+    return {f["name"]: TensorType(DType(f["dtype"]), tuple(f["shape"])) for f in fields}
+
+
+def _checked(types: Mapping[str, TensorType], inputs: Mapping[str, Array]) -> list[Array]:
+    """The inputs in order, as aligned row-major arrays."""
+    arrays = check_inputs(list(types), list(types.values()), inputs)
+    return [np.require(array, requirements=["C", "A"]) for array in arrays]
+
+
+def _aligned(count: int, align: int) -> Array:
+    """Uninitialised bytes at an aligned address."""
+    raw = np.empty(count + align, np.uint8)
+    start = -raw.ctypes.data & (align - 1)
+    return raw[start : start + count]

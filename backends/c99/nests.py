@@ -1,0 +1,96 @@
+"""Loop nests as C."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+
+from dlc.backends.c99.dtypes import c_type, limits, literal
+from dlc.backends.c99.frame import Frame, Variables
+from dlc.backends.c99.scalars import Typed, translate
+from dlc.backends.c99.writer import Writer
+from dlc.ir.expr import Arg, Call, Expr
+from dlc.ir.types import DType
+from dlc.ops.emission import Access, Accumulate, Nest, as_copy
+
+
+def write_nest(nest: Nest, frame: Frame, out: Writer) -> None:
+    """Write the loops of a nest; a contiguous copy becomes one memcpy."""
+    copy = as_copy(nest)
+    if copy is not None:
+        _write_copy(nest, copy.count, frame, out)
+    elif nest.accumulate is not None:
+        _write_reduction(nest, nest.accumulate, frame, out)
+    else:
+        with loops(nest.extents, out) as variables:
+            reads = [frame.element(read, variables) for read in nest.reads]
+            store(nest.expr, reads, nest.write, variables, frame, out)
+
+
+def _write_copy(nest: Nest, count: int, frame: Frame, out: Writer) -> None:
+    if count == 0:
+        return
+    here: Variables = [None] * len(nest.extents)
+    target, source = frame.address(nest.write, here), frame.address(nest.reads[0], here)
+    frame.headers.add("string.h")
+    out.line(f"memcpy({target.text}, {source.text}, {count} * sizeof({c_type(source.dtype)}));")
+
+
+def _write_reduction(nest: Nest, accumulate: Accumulate, frame: Frame, out: Writer) -> None:
+    outer = len(nest.extents) - accumulate.loops
+    with loops(nest.extents[:outer], out) as kept:
+        with_inner = [*kept, *loop_variables(nest.extents[outer:], outer)]
+        reads = [frame.element(read, with_inner) for read in nest.reads]
+        dtype = translate(nest.expr, reads, frame.dtype(nest.write.buffer)).value.dtype
+        acc = Typed("acc", dtype)
+        out.line(f"{c_type(dtype)} acc = {_identity(accumulate.function, dtype)};")
+        with loops(nest.extents[outer:], out, outer):
+            combined = Call(accumulate.function, (Arg(len(reads)), nest.expr))
+            body = translate(combined, [*reads, acc], dtype)
+            frame.headers |= body.headers
+            out.extend(body.statements)
+            out.line(f"acc = {body.value.text};")
+        extras = [frame.element(read, kept) for read in accumulate.reads]
+        store(accumulate.epilogue, [acc, *extras], nest.write, kept, frame, out)
+
+
+def store(expr: Expr, arguments: Sequence[Typed], target: Access, variables: Variables,
+          frame: Frame, out: Writer) -> None:  # fmt: skip
+    """Write ``target = expr(arguments);``."""
+    body = translate(expr, arguments, frame.dtype(target.buffer))
+    frame.headers |= body.headers
+    frame.set_scratch(target.buffer, body.value.dtype)
+    out.extend(body.statements)
+    out.line(f"{frame.element(target, variables).text} = {body.value.text};")
+
+
+@contextmanager
+def loops(extents: Sequence[int], out: Writer, first: int = 0) -> Iterator[Variables]:
+    """``for`` loops over ``extents``, the first being number ``first`` of its nest.
+
+    Gives their variables; loops of one iteration have none and are not written.
+    """
+    variables = loop_variables(extents, first)
+    with named_loops(zip(variables, extents, strict=True), out):
+        yield variables
+
+
+@contextmanager
+def named_loops(pairs: Iterable[tuple[str | None, int]], out: Writer) -> Iterator[None]:
+    """``for`` loops given by variable and extent; without any, a block for the body's locals."""
+    with ExitStack() as stack:
+        heads = [f"for (ptrdiff_t {v} = 0; {v} < {n}; ++{v})" for v, n in pairs if v is not None]
+        for head in heads or [""]:
+            stack.enter_context(out.block(head))
+        yield
+
+
+def loop_variables(extents: Sequence[int], first: int = 0) -> list[str | None]:
+    """Names of the variables of loops ``first``, ``first + 1``, ...: i, j, k ... n, then i6, i7."""
+    names = [*"ijklmn"][first:] + [f"i{n}" for n in range(max(first, 6), first + len(extents))]
+    return [None if extent == 1 else names[n] for n, extent in enumerate(extents)]
+
+
+def _identity(function: str, dtype: DType) -> str:
+    lowest, highest = limits(dtype)
+    return literal({"add": 0, "mul": 1, "max": lowest, "min": highest}[function], dtype)

@@ -1,0 +1,125 @@
+"""selftest.c: a program that runs the model once and compares with recorded outputs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import numpy as np
+
+from dlc.backends.c99.dtypes import FLOATS, c_type
+from dlc.backends.c99.layout import ALIGN, Field, Layout
+from dlc.backends.c99.weights import SPECIAL_VALUES, has_special, rows
+from dlc.backends.c99.writer import Writer
+from dlc.errors import InputError
+from dlc.ir.operator import Array
+
+RTOL, ATOL = 1e-3, 1e-5
+Vectors = tuple[Mapping[str, Array], Mapping[str, Array]]
+"""Inputs and expected outputs by ONNX name."""
+
+
+def selftest_text(layout: Layout, vectors: Vectors | None) -> str:
+    """The text of selftest.c. Without vectors the inputs are zero and only the status is checked.
+
+    Raises InputError when vectors are missing or of the wrong shape.
+    """
+    out = Writer()
+    out.line(f"/* Runs {layout.name} once: 0 when it works"
+             f"{' and the outputs are as recorded' if vectors else ''}, 1 otherwise. */")  # fmt: skip
+    headers = ["stdint.h", "stdio.h", "stdlib.h"]
+    out.extend(['#include "model.h"', "", *(f"#include <{header}>" for header in headers), ""])
+    if vectors and any(has_special(np.asarray(a)) for arrays in vectors for a in arrays.values()):
+        out.extend([*SPECIAL_VALUES.split("\n"), ""])
+    for kind, fields in (("in", layout.inputs), ("out", layout.outputs)):
+        for field in fields:
+            const = "const " if kind == "in" else ""
+            size = max(field.type.capacity, 1)
+            declared = f"static {const}{c_type(field.type.dtype)} {kind}_{field.c_name}[{size}]"
+            if vectors and kind == "in":
+                out.extend([f"{declared} = {{", *rows(_vector(vectors[0], field)), "};"])
+            else:
+                out.line(f"{declared}{' = {0}' if const else ''};")
+            if vectors and kind == "out":
+                expected = f"static const {c_type(field.type.dtype)} want_{field.c_name}[{size}]"
+                out.extend([f"{expected} = {{", *rows(_vector(vectors[1], field)), "};"])
+    out.line()
+    arena = 0 if layout.on_heap else layout.program.arena_bytes
+    out.line(f"static unsigned char arena[{arena + ALIGN}];")
+    out.line()
+    if layout.in_file:
+        out.extend(
+            _READ_WEIGHTS.format(align=ALIGN, bytes=f"{layout.macro}_WEIGHTS_BYTES").split("\n")
+        )
+    _write_main(layout, vectors is not None, out)
+    return out.text
+
+
+_READ_WEIGHTS = """\
+static unsigned char weights[{bytes} + {align}];
+
+static void *read_weights(const char *path) {{
+    void *const start = weights + ({align} - (uintptr_t)weights % {align}) % {align};
+    FILE *const file = fopen(path, "rb");
+    size_t count = 0;
+    if (file != NULL) {{
+        count = fread(start, 1, {bytes}, file);
+        fclose(file);
+    }}
+    return count == {bytes} ? start : NULL;
+}}
+"""
+
+
+def _write_main(layout: Layout, compares: bool, out: Writer) -> None:
+    name, macro = layout.name, layout.macro
+    head = "int main(int argc, char **argv) {" if layout.in_file else "int main(void) {"
+    out.line(head)
+    body = Writer(depth=1)
+    body.extend([f"{name}_inputs in;", f"{name}_outputs out;", "int status;", "long bad = 0;"])
+    body.extend(f"in.{f.c_name} = in_{f.c_name};" for f in layout.inputs)
+    body.extend(f"out.{f.c_name} = out_{f.c_name};" for f in layout.outputs)
+    body.extend(["in.none = 0;"] if not layout.inputs and not layout.in_file else [])
+    body.extend(["out.none = 0;"] if not layout.outputs else [])
+    if layout.in_file:
+        body.line(f'in.weights = read_weights(argc > 1 ? argv[1] : "{name}.weights");')
+        with body.block("if (in.weights == NULL)"):
+            body.line(f'printf("cannot read {name}.weights\\n");')
+            body.line("return 1;")
+    align = f"{macro}_ARENA_ALIGN"
+    body.line(f"status = {name}_run(&in, &out,")
+    body.line(f"    arena + ({align} - (uintptr_t)arena % {align}) % {align});")
+    with body.block(f"if (status != {macro}_OK)"):
+        body.line('printf("status %d\\n", status);')
+        body.line("return 1;")
+    for field in layout.outputs if compares else ():
+        if field.type.capacity:
+            with body.block(f"for (long i = 0; i < {field.type.capacity}; ++i)"):
+                _write_comparison(field, body)
+    body.line('printf("%s\\n", bad ? "outputs differ" : "ok");')
+    body.line("return bad != 0;")
+    out.extend([*body.lines, "}"])
+
+
+def _write_comparison(field: Field, out: Writer) -> None:
+    got, want = f"out_{field.c_name}[i]", f"want_{field.c_name}[i]"
+    if field.type.dtype not in FLOATS:
+        out.line(f"bad += {got} != {want};")
+        return
+    out.extend([
+        f"const double got = (double){got}, want = (double){want};",
+        "const double gap = got < want ? want - got : got - want;",
+        "const double size = want < 0 ? -want : want;",
+        f"const int close = gap <= {ATOL} + {RTOL} * size && gap - gap == 0;",
+        "bad += !(got == want || (got != got && want != want) || close); /* two NaN agree */",
+    ])  # fmt: skip
+
+
+def _vector(arrays: Mapping[str, Array], field: Field) -> Array:
+    if field.name not in arrays:
+        raise InputError(f"the self-test vectors have no {field.name!r}")
+    array = np.asarray(arrays[field.name])
+    if array.shape != field.type.dims or array.dtype != field.type.dtype.numpy:
+        raise InputError(
+            f"the self-test vector {field.name!r} is {array.dtype}{list(array.shape)}, not {field.type}"
+        )
+    return array
