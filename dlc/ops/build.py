@@ -61,7 +61,11 @@ def reshape(x: Value, shape: Sequence[int]) -> Value:
     if -1 in shape:
         rest = int(np.prod([dim for dim in shape if dim != -1]))
         shape[shape.index(-1)] = x.type.capacity // rest if rest else 0
-    return x if tuple(shape) == x.type.shape else apply(Reshape(tuple(shape)), x)
+    if tuple(shape) == x.type.shape:
+        return x
+    if x.constant is not None:  # the same bytes: no need to wait for fold-constants
+        return constant(x, x.constant.reshape(shape))
+    return apply(Reshape(tuple(shape)), x)
 
 
 def transpose(x: Value, perm: Sequence[int]) -> Value:

@@ -18,6 +18,10 @@ class Pass:
     name: ClassVar[str] = ""
     #: the level the pass needs the graph at: "any", "core" (no named ONNX ops left), "planned"
     requires: ClassVar[str] = "any"
+    #: the level the graph is at afterwards, when the pass raises it
+    ensures: ClassVar[str] = "any"
+    #: whether the pass manager runs the pass on the bodies of ``if`` and ``loop`` as well
+    into_regions: ClassVar[bool] = True
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)

@@ -1,0 +1,140 @@
+"""Evaluation of what is known when compiling."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from dlc.errors import DlcError
+from dlc.ir.graph import Graph, Op, infer_types
+from dlc.ir.operator import Array, Constant, Input, Output
+from dlc.ir.types import DType
+from dlc.ops.purity import is_pure
+from dlc.rewrite.base import Pass
+from dlc.rewrite.driver import erase_dead, refuse
+
+_SMALL_BYTES = 1 << 16
+_GROWTH = 4
+_MAX_MACS = 1 << 30
+
+
+@dataclass(frozen=True, slots=True)
+class FoldConstants(Pass):
+    """Replace ops whose operands are all constants by their results, and `Shape` and `Size` of
+    values of a fixed shape by constants.
+
+    An op stays when its results would need more than `max_bytes`, or are both over 64 KiB and over
+    four times its operands (a `ConstantOfShape` or `Expand` is smaller as an op), or when computing
+    them would take too long. Random ops are never folded.
+
+    before:
+        %0 = constant 2.0 : f32[]
+        %1 = constant 3.0 : f32[]
+        %2 = onnx.Add %0 %1 : f32[]
+        output %2 as "y"
+
+    after:
+        %0 = constant 5.0 : f32[]
+        output %0 as "y"
+    """
+
+    name: ClassVar[str] = "fold-constants"
+    max_bytes: int = 1 << 28
+
+    def run(self, graph: Graph) -> tuple[Graph, bool]:
+        changed = False
+        for op in graph.ops:
+            if isinstance(op.operator, Constant | Input | Output):
+                continue
+            arrays = self._fold(op)
+            if arrays is None:
+                continue
+            producers = [value.op for value in op.operands if value is not None]
+            readers = [use.op for result in op.results for use in result.uses]
+            values = [graph.add_constant(array, op.label) for array in arrays]
+            graph.replace(op, values)
+            erase_dead(graph, *producers, *(value.op for value in values))
+            _retype(graph, readers)
+            changed = True
+        return graph, changed
+
+    def _fold(self, op: Op) -> Sequence[Array] | None:
+        """The results, None when they are not known or must not be stored."""
+        known = _from_type(op)
+        if known is not None:
+            return [known]
+        operands = [None if value is None else value.constant for value in op.operands]
+        if any(v is not None and a is None for v, a in zip(op.operands, operands, strict=True)):
+            return None
+        reason = self._refusal(op, sum(a.nbytes for a in operands if a is not None))
+        if reason is None:
+            results, reason = _evaluate(op, operands)
+            if reason is None:
+                return results
+        refuse(self.name, op, reason)
+        return None
+
+    def _refusal(self, op: Op, operand_bytes: int) -> str | None:
+        size = sum(type.nbytes for type in op.types)
+        if not is_pure(op.operator):
+            return "it is random or has a body"
+        if size > self.max_bytes:
+            return f"its results have {size} bytes, more than max_bytes={self.max_bytes}"
+        if size > _SMALL_BYTES and size > _GROWTH * operand_bytes:
+            return f"its results have {size} bytes, its operands {operand_bytes}"
+        if any(t.layout is not None or t.quant is not None for t in op.types):
+            return "its result has a layout or quantisation"
+        if op.operator.cost(op.operand_types, op.types).macs > _MAX_MACS:
+            return "computing it takes too long"
+        return None
+
+
+def _from_type(op: Op) -> Array | None:
+    """What ``Shape`` and ``Size`` of a value of fixed shape give."""
+    if op.operator.label not in ("onnx.Shape", "onnx.Size") or op.operands[0] is None:
+        return None
+    type = op.operands[0].type
+    if not type.is_static:
+        return None
+    if op.operator.label == "onnx.Size":
+        return np.array(type.capacity, np.int64)
+    given = op.operator.attributes()
+    return np.array(type.dims[given.get("start", 0) : given.get("end")], np.int64)
+
+
+def _evaluate(op: Op, operands: Sequence[Array | None]) -> tuple[Sequence[Array], str | None]:
+    """The results, or why there are none: folding is never worth an error."""
+    try:
+        with np.errstate(all="ignore"):
+            arrays = [np.asarray(array) for array in op.operator.evaluate(operands)]
+    except (DlcError, NotImplementedError) as error:
+        return (), str(error)
+    except Exception as error:  # a reference implementation may raise anything on odd operands
+        return (), f"{type(error).__name__}: {error}"
+    arrays = arrays[: len(op.types)]
+    for array, expected in zip(arrays, op.types, strict=True):
+        dims = zip(array.shape, expected.shape, strict=False)
+        fits = array.ndim == expected.rank and all(
+            size == dim if isinstance(dim, int) else size <= dim.bound for size, dim in dims
+        )
+        if not fits or DType.of(array) is not expected.dtype:
+            return (), f"it gives {array.dtype}{list(array.shape)} where {expected} is declared"
+    return arrays, None
+
+
+def _retype(graph: Graph, readers: Sequence[Op]) -> None:
+    """Infer result types again where an operand's shape has become fixed."""
+    queue = [op for op in readers if op in graph]
+    while queue:
+        op = queue.pop()
+        if not op.results or all(type.is_static for type in op.types):
+            continue
+        if isinstance(op.operator, Input) or next(iter(op.operator.regions()), None) is not None:
+            continue
+        types = infer_types(op.operator, op.operands)
+        if types != op.types:
+            graph.set_operator(op, op.operator, types=types)
+            queue += [use.op for result in op.results for use in result.uses]
