@@ -1,0 +1,122 @@
+"""Scalar expressions as ONNX nodes.
+
+Runtimes implement element-wise operators for few dtypes, so narrow ones are computed in a wider
+dtype and cast back, which gives the same bits: integers wrap, halves round once per operation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from dlc.errors import UnsupportedError, VerifyError
+from dlc.ir.expr import CASTS, Arg, Call, Const, Expr, operand_dtype
+from dlc.ir.scalars import SCALARS
+from dlc.ir.types import DType, TensorType, broadcast_shapes
+
+if TYPE_CHECKING:
+    from dlc.exporter.functions import FunctionBody
+
+_WIDER = {
+    DType.BOOL: DType.I32, DType.I8: DType.I32, DType.U8: DType.I32, DType.I16: DType.I32,
+    DType.U16: DType.I32, DType.U32: DType.I64, DType.F16: DType.F32, DType.BF16: DType.F32,
+}  # fmt: skip
+_LOGIC = frozenset({"and", "or", "xor", "not"})
+
+
+def write_expression(
+    body: FunctionBody, expr: Expr, arguments: Sequence[str], types: Sequence[TensorType]
+) -> str:
+    """Append the nodes of an expression; the result has the broadcast shape of all arguments."""
+    name = _Expression(body, arguments, [type.dtype for type in types]).write(expr, None)
+    used = {node.index for node in expr.walk() if isinstance(node, Arg)}
+    shape = broadcast_shapes(*(type.shape for type in types))
+    if shape != broadcast_shapes(*(types[k].shape for k in sorted(used))):
+        sizes = [dim for dim in shape if isinstance(dim, int)]
+        if len(sizes) < len(shape):
+            raise UnsupportedError(f"{expr} has a result of symbolic size that it does not read")
+        name = body.node("Expand", [name, body.constant(np.array(sizes, np.int64))])
+    return name
+
+
+class _Expression:
+    def __init__(
+        self, body: FunctionBody, arguments: Sequence[str], dtypes: Sequence[DType]
+    ) -> None:
+        self.body = body
+        self.arguments = arguments
+        self.dtypes = dtypes
+        self._written: dict[tuple[Expr, DType | None], str] = {}
+
+    def write(self, node: Expr, want: DType | None) -> str:
+        """The name of the node's value; ``want`` is the dtype of a constant without siblings."""
+        if isinstance(node, Arg):
+            return self.arguments[node.index]
+        key = (node, want)
+        if key not in self._written:
+            self._written[key] = self._append(node, want)
+        return self._written[key]
+
+    def _append(self, node: Expr, want: DType | None) -> str:
+        if isinstance(node, Const):
+            return self._constant(node, want)
+        assert isinstance(node, Call)
+        if node.function in CASTS:
+            target = CASTS[node.function]
+            source = self._dtype(node.args[0], target)
+            return self._cast(self.write(node.args[0], target), source, target)
+        dtype = operand_dtype(node, self.dtypes) or want
+        if dtype is None:
+            raise VerifyError(f"the operands of {node} have no dtype; wrap one in a cast")
+        names = [self.write(arg, dtype) for arg in node.args]
+        return self._call(node, names, dtype)
+
+    def _constant(self, node: Const, want: DType | None) -> str:
+        dtype = DType.BOOL if isinstance(node.value, bool) else want
+        if dtype is None:
+            raise VerifyError(f"the constant {node} has no dtype; wrap it in a cast")
+        return self.body.constant(np.asarray(node.value).astype(dtype.numpy))
+
+    def _call(self, node: Call, names: list[str], dtype: DType) -> str:
+        function = SCALARS[node.function]
+        keep = function.name in _LOGIC or dtype is DType.BOOL and function.name in ("eq", "select")
+        wide = dtype if keep else _WIDER.get(dtype, dtype)
+        first = 1 if function.name == "select" else 0
+        names[first:] = [self._cast(name, dtype, wide) for name in names[first:]]
+        if function.name in ("div", "fmod") and wide.is_integer:
+            result = self._divide(function.name, node.args[1], names, wide)
+        elif function.name == "fmod":
+            result = self.body.node("Mod", names, fmod=1)
+        else:
+            assert function.onnx is not None, function.name
+            result = self.body.node(function.onnx, names)
+        return result if function.result == "bool" else self._cast(result, wide, dtype)
+
+    def _divide(self, function: str, divisor: Expr, names: list[str], dtype: DType) -> str:
+        """Integer division and remainder; a zero divisor gives 0 and never a trap."""
+
+        def divide(by: str) -> str:
+            if function == "div":
+                return self.body.node("Div", [names[0], by])
+            return self.body.node("Mod", [names[0], by], fmod=1)
+
+        if isinstance(divisor, Const) and divisor.value:
+            return divide(names[1])
+        zero, one = (self.body.constant(np.array(value, dtype.numpy)) for value in (0, 1))
+        empty = self.body.node("Equal", [names[1], zero])
+        return self.body.node("Where", [empty, zero, divide(self.body.node("Where", [empty, one, names[1]]))])
+
+    def _dtype(self, node: Expr, want: DType) -> DType:
+        """The dtype of a node that stands where ``want`` types its constants."""
+        if isinstance(node, Const):
+            return DType.BOOL if isinstance(node.value, bool) else want
+        if isinstance(node, Call) and node.function not in CASTS:
+            if SCALARS[node.function].result == "bool":
+                return DType.BOOL
+            return operand_dtype(node, self.dtypes) or want
+        return node.dtype_of(self.dtypes)
+
+    def _cast(self, name: str, source: DType, target: DType) -> str:
+        return name if source is target else self.body.node("Cast", [name], to=target.onnx)
