@@ -37,20 +37,23 @@ def load(model: Any, *, dims: Mapping[str, int] | None = None,
     """
     if isinstance(model, Graph):
         return model
-    if isinstance(model, str | os.PathLike):
-        if str(model) == "-":
-            import sys
-
-            from dlc.ir.text import parse_graph
-
-            return parse_graph(sys.stdin.read())
-        if Path(model).suffix == ".dlc":
-            from dlc.ir.text import load as load_text
-
-            return load_text(Path(model))
+    if isinstance(model, str | os.PathLike) and (str(model) == "-" or Path(model).suffix == ".dlc"):
+        return _load_text(model)
     from dlc.importer import load as load_onnx
 
     return load_onnx(model, dims=dims, shapes=shapes, notify=notify)
+
+
+def _load_text(path: str | os.PathLike[str]) -> Graph:
+    """The graph of textual IR, verified: people write it by hand, and strangers send it."""
+    import sys
+
+    from dlc.ir import text
+    from dlc.ir.verify import verify
+
+    graph = text.parse_graph(sys.stdin.read()) if str(path) == "-" else text.load(path)
+    verify(graph)
+    return graph
 
 
 def save(graph: Graph, path: str | os.PathLike[str], *, inline: bool = False) -> None:

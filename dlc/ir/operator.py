@@ -137,15 +137,15 @@ def registered_operators() -> dict[str, type[Operator]]:
     return dict(sorted(_REGISTRY.items()))
 
 
-#: packages whose import registers operators; third parties use the entry point group ``dlc.ops``
-OPERATOR_PACKAGES = ("dlc.ops.core", "dlc.ops.onnx")
+#: modules whose import registers operators; third parties use the entry point group ``dlc.ops``
+OPERATOR_MODULES = ("dlc.ops.core", "dlc.ops.onnx.operator")
 ENTRY_POINT_GROUP = "dlc.ops"
 
 
 def discover_operators() -> None:
-    """Import every package that registers operators (by name: this room is below theirs)."""
-    for package in OPERATOR_PACKAGES:
-        importlib.import_module(package)
+    """Import every module that registers operators (by name: this room is below theirs)."""
+    for module in OPERATOR_MODULES:
+        importlib.import_module(module)
     from importlib.metadata import entry_points  # slow to import, rarely needed
 
     for entry in entry_points(group=ENTRY_POINT_GROUP):

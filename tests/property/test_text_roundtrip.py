@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 import numpy as np
@@ -152,24 +153,30 @@ def test_an_expression_survives_text(expr: Expr) -> None:
     assert parse_expr(str(expr)) == expr
 
 
+SAMPLE = """\
+graph "g" {opsets = {"" = 17}} @ {n = [1, 2.0]} {
+  %0 = input() "x" : f32[N<=8,3;NCHW16c;q[0.5][3] axis 1]
+  %1 = constant() {value = dense<f32[2] 1.0 -inf>} : f32[2]
+  %2 = onnx.Add(%0, %1, _) {body = graph "b" {
+    output() {names = []}
+  }} : f32[8,3]
+  %3 = map(%2) {expr = `max(a0, 0.0)`} "m" @ {step = 3} : f32[8,3]
+  output(%3) {names = ["y"]}
+}
+"""
+
+
 @settings(max_examples=200)
-@given(st.data())
-def test_damaged_text_is_refused_in_a_sentence(data: st.DataObject) -> None:
-    text = 'graph "g" {opsets = {"" = 17}} @ {n = [1, 2.0]} {\n' \
-           '  %0 = input() "x" : f32[N<=8,3;NCHW16c;q[0.5][3] axis 1]\n' \
-           '  %1 = constant() {value = dense<f32[2] 1.0 -inf>} : f32[2]\n' \
-           '  %2 = onnx.Add(%0, %1, _) {body = graph "b" {\n    output() {names = []}\n  }} : f32[8,3]\n' \
-           '  %3 = map(%2) {expr = `max(a0, 0.0)`} "m" @ {step = 3} : f32[8,3]\n' \
-           '  output(%3) {names = ["y"]}\n}\n'  # fmt: skip
-    parse_graph(text)
-    start = data.draw(st.integers(0, len(text)))
-    end = start + data.draw(st.integers(0, 5))
-    damaged = (
-        text[:start]
-        + data.draw(st.text(alphabet='%"`[]{}()<>=@:;,._-0aé\\\n', max_size=3))
-        + text[end:]
-    )
+@given(
+    st.integers(0, len(SAMPLE)),
+    st.integers(0, 5),
+    st.text(alphabet='%"`[]{}()<>=@:;,._-0aé\\\n', max_size=3),
+)
+def test_damaged_text_is_refused_in_a_sentence(start: int, removed: int, added: str) -> None:
+    assert print_graph(parse_graph(SAMPLE)) == SAMPLE
+    message = ""
     try:
-        parse_graph(damaged)
+        parse_graph(SAMPLE[:start] + added + SAMPLE[start + removed :])
     except ParseError as error:
-        assert str(error).startswith("line ")
+        message = str(error)
+    assert re.match(r"line \d+: .|$", message)
