@@ -13,31 +13,35 @@
 static inline float dlc_atan_f32(float x) {
     const uint32_t bits = dlc_bits_f32(x), magnitude = bits & ~DLC_SIGN_F32;
     const float size = dlc_from_bits_f32(magnitude);
-    const uint32_t huge = magnitude > 0x401a827au,
-                   big = magnitude > 0x3ed413cdu; /* 2.414, 0.4142 */
-    const float above = huge ? -1.0f : big ? size - 1.0f : size;
-    const float below = huge ? size : big ? size + 1.0f : 1.0f;
+    const uint32_t huge = magnitude > 0x401a827au, big = magnitude > 0x3ed413cdu;
+    const float above = dlc_select_f32(huge, -1.0f, dlc_select_f32(big, size - 1.0f, size));
+    const float below = dlc_select_f32(huge, size, dlc_select_f32(big, size + 1.0f, 1.0f));
     const float t = above / below, z = t * t;
-    const float turn = huge ? 0x1.921fb6p0f : big ? 0x1.921fb6p-1f : 0.0f;
-    const float turn_low = huge ? -0x1.777a5cp-25f : big ? -0x1.777a5cp-26f : 0.0f;
+    const float turn =
+        dlc_select_f32(huge, 0x1.921fb6p0f, dlc_select_f32(big, 0x1.921fb6p-1f, 0.0f));
+    const float turn_low =
+        dlc_select_f32(huge, -0x1.777a5cp-25f, dlc_select_f32(big, -0x1.777a5cp-26f, 0.0f));
     float p = -0x1.f1faa8p-5f;
     p = dlc_fma_f32(p, z, 0x1.b1f0fep-4f);
     p = dlc_fma_f32(p, z, -0x1.23b5a2p-3f);
     p = dlc_fma_f32(p, z, 0x1.9991a0p-3f);
     p = dlc_fma_f32(p, z, -0x1.55554ap-2f);
     const float y = turn + (dlc_fma_f32(z * t, p, turn_low) + t);
-    return magnitude > 0x7f800000u ? x : dlc_from_bits_f32(dlc_bits_f32(y) | (bits & DLC_SIGN_F32));
+    return dlc_select_f32(magnitude > 0x7f800000u, x,
+                          dlc_from_bits_f32(dlc_bits_f32(y) | (bits & DLC_SIGN_F32)));
 }
 
 static inline double dlc_atan_f64(double x) {
     const uint64_t bits = dlc_bits_f64(x), magnitude = bits & ~DLC_SIGN_F64;
     const double size = dlc_from_bits_f64(magnitude);
     const uint64_t huge = magnitude > 0x4003504f333f9de6u, big = magnitude > 0x3fda827999fcef34u;
-    const double above = huge ? -1.0 : big ? size - 1.0 : size;
-    const double below = huge ? size : big ? size + 1.0 : 1.0;
+    const double above = dlc_select_f64(huge, -1.0, dlc_select_f64(big, size - 1.0, size));
+    const double below = dlc_select_f64(huge, size, dlc_select_f64(big, size + 1.0, 1.0));
     const double t = above / below, z = t * t;
-    const double turn = huge ? 0x1.921fb54442d18p0 : big ? 0x1.921fb54442d18p-1 : 0.0;
-    const double turn_low = huge ? 0x1.1a62633145c07p-54 : big ? 0x1.1a62633145c07p-55 : 0.0;
+    const double turn =
+        dlc_select_f64(huge, 0x1.921fb54442d18p0, dlc_select_f64(big, 0x1.921fb54442d18p-1, 0.0));
+    const double turn_low = dlc_select_f64(huge, 0x1.1a62633145c07p-54,
+                                           dlc_select_f64(big, 0x1.1a62633145c07p-55, 0.0));
     double p = 0x1.f1788bb3a4db0p-7;
     p = dlc_fma_f64(p, z, -0x1.121d2b77248dcp-5);
     p = dlc_fma_f64(p, z, 0x1.70e25cf74d329p-5);
@@ -51,9 +55,8 @@ static inline double dlc_atan_f64(double x) {
     p = dlc_fma_f64(p, z, 0x1.999999999964ap-3);
     p = dlc_fma_f64(p, z, -0x1.5555555555554p-2);
     const double y = turn + (dlc_fma_f64(z * t, p, turn_low) + t);
-    return magnitude > 0x7ff0000000000000u
-               ? x
-               : dlc_from_bits_f64(dlc_bits_f64(y) | (bits & DLC_SIGN_F64));
+    return dlc_select_f64(magnitude > 0x7ff0000000000000u, x,
+                          dlc_from_bits_f64(dlc_bits_f64(y) | (bits & DLC_SIGN_F64)));
 }
 
 #endif

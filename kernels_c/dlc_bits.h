@@ -28,6 +28,12 @@ static inline float dlc_from_bits_f32(uint32_t bits) {
     return x;
 }
 
+/* condition (0 or 1) ? a : b, computed on bits so that a compiler cannot turn it into a branch */
+static inline float dlc_select_f32(uint32_t condition, float a, float b) {
+    const uint32_t mask = 0u - condition;
+    return dlc_from_bits_f32((dlc_bits_f32(a) & mask) | (dlc_bits_f32(b) & ~mask));
+}
+
 static inline uint64_t dlc_bits_f64(double x) {
     uint64_t bits;
     memcpy(&bits, &x, sizeof bits);
@@ -38,6 +44,11 @@ static inline double dlc_from_bits_f64(uint64_t bits) {
     double x;
     memcpy(&x, &bits, sizeof x);
     return x;
+}
+
+static inline double dlc_select_f64(uint64_t condition, double a, double b) {
+    const uint64_t mask = 0u - condition;
+    return dlc_from_bits_f64((dlc_bits_f64(a) & mask) | (dlc_bits_f64(b) & ~mask));
 }
 
 #endif

@@ -40,8 +40,9 @@ static inline float dlc_erf_f32(float x) {
     /* beyond 4 the result rounds to 1 */
     const float size = dlc_from_bits_f32(magnitude > 0x40800000u ? 0x40800000u : magnitude);
     const float small = dlc_erf_small_f32(size), large = dlc_erf_large_f32(size);
-    const float y = magnitude < 0x3f6b851fu ? small : large;
-    return magnitude > 0x7f800000u ? x : dlc_from_bits_f32(dlc_bits_f32(y) | (bits & DLC_SIGN_F32));
+    const float y = dlc_select_f32(magnitude < 0x3f6b851fu, small, large);
+    return dlc_select_f32(magnitude > 0x7f800000u, x,
+                          dlc_from_bits_f32(dlc_bits_f32(y) | (bits & DLC_SIGN_F32)));
 }
 
 static inline double dlc_erf_small_f64(double x) {
@@ -96,10 +97,9 @@ static inline double dlc_erf_f64(double x) {
     const uint64_t bound = magnitude > 0x4018000000000000u ? 0x4018000000000000u : magnitude;
     const double size = dlc_from_bits_f64(bound);
     const double small = dlc_erf_small_f64(size), large = dlc_erf_large_f64(size);
-    const double y = magnitude < 0x3fed000000000000u ? small : large;
-    return magnitude > 0x7ff0000000000000u
-               ? x
-               : dlc_from_bits_f64(dlc_bits_f64(y) | (bits & DLC_SIGN_F64));
+    const double y = dlc_select_f64(magnitude < 0x3fed000000000000u, small, large);
+    return dlc_select_f64(magnitude > 0x7ff0000000000000u, x,
+                          dlc_from_bits_f64(dlc_bits_f64(y) | (bits & DLC_SIGN_F64)));
 }
 
 #endif

@@ -74,7 +74,7 @@ static inline float dlc_exp_f32(float x) {
     uint32_t n;
     const float r = dlc_exp_reduce_f32(dlc_from_bits_f32(bound | (bits & DLC_SIGN_F32)), &n);
     const float y = dlc_scale_f32(1.0f + (r + dlc_exp_tail_f32(r)), n);
-    return magnitude > 0x7f800000u ? x : y;
+    return dlc_select_f32(magnitude > 0x7f800000u, x, y);
 }
 
 static inline double dlc_exp_f64(double x) {
@@ -84,7 +84,7 @@ static inline double dlc_exp_f64(double x) {
     uint64_t n;
     const double r = dlc_exp_reduce_f64(dlc_from_bits_f64(bound | (bits & DLC_SIGN_F64)), &n);
     const double y = dlc_scale_f64(1.0 + (r + dlc_exp_tail_f64(r)), n);
-    return magnitude > 0x7ff0000000000000u ? x : y;
+    return dlc_select_f64(magnitude > 0x7ff0000000000000u, x, y);
 }
 
 #endif

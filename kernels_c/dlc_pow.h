@@ -66,7 +66,7 @@ static inline float dlc_pow_f32(float a, float b) {
 /* log(x) = high + *low within 2^-62 of itself, for normal or denormal x > 0. */
 static inline double dlc_log_pair_f64(double x, double *low) {
     const uint64_t small = dlc_bits_f64(x) < 0x0010000000000000u;
-    const double normal = small ? x * 0x1p52 : x;
+    const double normal = x * dlc_select_f64(small, 0x1p52, 1.0);
     const uint64_t shifted = dlc_bits_f64(normal) + (0x3ff0000000000000u - 0x3fe6a09e667f3bcdu);
     const double e = (double)((int32_t)(shifted >> 52) - (small ? 1075 : 1023));
     const double m = dlc_from_bits_f64((shifted & 0x000fffffffffffffu) + 0x3fe6a09e667f3bcdu);

@@ -34,10 +34,9 @@ static inline float dlc_sqrt_f32(float x) {
     const double wide = (double)dlc_from_bits_f32(bits & ~DLC_SIGN_F32);
     const double y = dlc_rsqrt_near(wide), s = wide * y;
     const float root = (float)(s + 0.5 * y * (wide - s * s));
-    /* +-0 and inf and NaN are their own root */
-    const uint32_t own = (bits & ~DLC_SIGN_F32) == 0 || (bits & ~DLC_SIGN_F32) > 0x7f800000u;
-    const float valid = bits > 0x7f800000u ? DLC_NAN_F32 : root;
-    return own || bits == 0x7f800000u ? x : valid;
+    const float special = dlc_select_f32(bits == 0x7f800000u, x, DLC_NAN_F32);
+    const float not_zero = dlc_select_f32(bits >= 0x7f800000u, special, root);
+    return dlc_select_f32((bits & ~DLC_SIGN_F32) == 0, x, not_zero);
 #endif
 }
 
@@ -48,13 +47,13 @@ static inline double dlc_sqrt_f64(double x) {
     const uint64_t bits = dlc_bits_f64(x), magnitude = bits & ~DLC_SIGN_F64;
     /* remainders of tiny numbers would be denormal */
     const uint64_t tiny = magnitude < 0x0800000000000000u;
-    const double scaled = dlc_from_bits_f64(magnitude) * (tiny ? 0x1p540 : 1.0);
+    const double scaled = dlc_from_bits_f64(magnitude) * dlc_select_f64(tiny, 0x1p540, 1.0);
     const double y = dlc_rsqrt_near(scaled), s = scaled * y, square = s * s;
     const double rest = (scaled - square) - dlc_product_error_f64(s, s, square);
-    const double root = (s + 0.5 * y * rest) * (tiny ? 0x1p-270 : 1.0);
-    const uint64_t own = magnitude == 0 || magnitude > 0x7ff0000000000000u;
-    const double valid = bits > 0x7ff0000000000000u ? DLC_NAN_F64 : root;
-    return own || bits == 0x7ff0000000000000u ? x : valid;
+    const double root = (s + 0.5 * y * rest) * dlc_select_f64(tiny, 0x1p-270, 1.0);
+    const double special = dlc_select_f64(bits == 0x7ff0000000000000u, x, DLC_NAN_F64);
+    const double not_zero = dlc_select_f64(bits >= 0x7ff0000000000000u, special, root);
+    return dlc_select_f64(magnitude == 0, x, not_zero);
 #endif
 }
 

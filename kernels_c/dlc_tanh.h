@@ -18,8 +18,9 @@ static inline float dlc_tanh_f32(float x) {
     const float r = dlc_exp_reduce_f32(-2.0f * size, &n);
     const float power = dlc_from_bits_f32((n + 127u) << 23);
     const float t = dlc_fma_f32(power, r + dlc_exp_tail_f32(r), power - 1.0f);
-    const float y = -t / (2.0f + t);
-    return magnitude > 0x7f800000u ? x : dlc_from_bits_f32(dlc_bits_f32(y) | (bits & DLC_SIGN_F32));
+    const float y = dlc_from_bits_f32(dlc_bits_f32(t / (2.0f + t)) & ~DLC_SIGN_F32);
+    return dlc_select_f32(magnitude > 0x7f800000u, x,
+                          dlc_from_bits_f32(dlc_bits_f32(y) | (bits & DLC_SIGN_F32)));
 }
 
 static inline double dlc_tanh_f64(double x) {
@@ -30,10 +31,9 @@ static inline double dlc_tanh_f64(double x) {
     const double r = dlc_exp_reduce_f64(-2.0 * dlc_from_bits_f64(bound), &n);
     const double power = dlc_from_bits_f64((n + 1023u) << 52);
     const double t = dlc_fma_f64(power, r + dlc_exp_tail_f64(r), power - 1.0);
-    const double y = -t / (2.0 + t);
-    return magnitude > 0x7ff0000000000000u
-               ? x
-               : dlc_from_bits_f64(dlc_bits_f64(y) | (bits & DLC_SIGN_F64));
+    const double y = dlc_from_bits_f64(dlc_bits_f64(t / (2.0 + t)) & ~DLC_SIGN_F64);
+    return dlc_select_f64(magnitude > 0x7ff0000000000000u, x,
+                          dlc_from_bits_f64(dlc_bits_f64(y) | (bits & DLC_SIGN_F64)));
 }
 
 #endif
