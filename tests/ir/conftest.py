@@ -73,8 +73,8 @@ class Section(pytest.Item):
             raise error
         expected = _ERROR.search(self.section)
         if expected is not None:
-            assert error is not None, "the section should have failed"
-            assert _plain(expected[1]) in _plain(str(error))
+            if _plain(expected[1]) not in _plain(str(error or "")):
+                raise CheckError(f"expected the error: {expected[1]}\nfound: {error}")
         elif error is not None:
             raise error
         elif os.environ.get(UPDATE):
@@ -92,7 +92,7 @@ class Section(pytest.Item):
         self.path.write_text("// -----\n".join(sections), "utf-8")
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> str:  # type: ignore[override]
-        if isinstance(excinfo.value, AssertionError):
+        if isinstance(excinfo.value, CheckError):
             return f"{self.path.name}, section {self.number}: {excinfo.value}"
         return str(excinfo.getrepr(style="short"))
 
@@ -100,10 +100,15 @@ class Section(pytest.Item):
         return self.path, 0, f"{self.path.name}:{self.name}"
 
 
+class CheckError(Exception):
+    """The output is not as the checks say."""
+
+
 def check(section: str, output: str) -> None:
-    """Raise AssertionError unless ``output`` satisfies the CHECK lines of ``section``."""
+    """Raise CheckError unless ``output`` satisfies the CHECK lines of ``section``."""
     checks = _CHECK.findall(section)
-    assert checks, "no CHECK lines; write some, or set " + UPDATE + "=1 to have them written"
+    if not checks:
+        raise CheckError(f"no CHECK lines; write some, or set {UPDATE}=1 to have them written")
     lines = [_plain(line) for line in output.splitlines()]
     names: dict[str, str] = {}
     at = 0  # the first line not yet matched
@@ -113,7 +118,8 @@ def check(section: str, output: str) -> None:
             banned.append(text)
             continue
         found = _find(text, names, lines, at, at + 1 if kind == "CHECK-NEXT" else len(lines))
-        assert found is not None, f"{kind}: {text}\nis not found after line {at} of\n{output}"
+        if found is None:
+            raise CheckError(f"{kind}: {text}\nis not found after line {at} of\n{output}")
         _refuse(banned, names, lines[at:found], output)
         banned, at = [], found + 1
     _refuse(banned, names, lines[at:], output)
@@ -133,7 +139,8 @@ def _refuse(banned: list[str], names: dict[str, str], lines: list[str], output: 
     for text in banned:
         pattern = _pattern(text, names)
         for line in lines:
-            assert not pattern.search(line), f"CHECK-NOT: {text}\nis found in\n{output}"
+            if pattern.search(line):
+                raise CheckError(f"CHECK-NOT: {text}\nis found in\n{output}")
 
 
 def _pattern(text: str, names: dict[str, str]) -> re.Pattern[str]:
@@ -151,9 +158,10 @@ def _pattern(text: str, names: dict[str, str]) -> re.Pattern[str]:
             known.add(name)
         elif name in known:
             parts.append(f"(?P={name})")
-        else:
-            assert name in names, f"[[{name}]] is used before [[{name}:...]]"
+        elif name in names:
             parts.append(re.escape(names[name]))
+        else:
+            raise CheckError(f"[[{name}]] is used before [[{name}:...]]")
         end = hole.end()
     parts.append(re.escape(_squeezed(text[end:])))
     # a number ends where the text does: %1 is not the start of %12

@@ -5,6 +5,7 @@ All tokens are cut in one call; where they stand is found again only when an err
 
 from __future__ import annotations
 
+import itertools
 import re
 
 from dlc.errors import ParseError
@@ -24,6 +25,7 @@ _TOKEN = re.compile(
     | <=
     | ["`][^\n]*+                           # unterminated
     | .
+    | \Z                                    # the end, after blanks and comments
     )""",
     re.VERBOSE | re.ASCII,
 )
@@ -36,7 +38,6 @@ class Lexer:
     def __init__(self, text: str) -> None:
         self.text = text
         self.tokens: list[str] = _TOKEN.findall(text)
-        self.tokens.append(END)
         self.at = 0
 
     @property
@@ -45,7 +46,7 @@ class Lexer:
 
     def take(self) -> str:
         token = self.tokens[self.at]
-        if token is not END:
+        if token != END:
             self.at += 1
         return token
 
@@ -62,19 +63,11 @@ class Lexer:
     def error(self, expected: str) -> ParseError:
         """The error that something else stands at the cursor."""
         token = self.ahead
-        found = (
-            "the end of the text"
-            if token is END
-            else token
-            if len(token) < 40
-            else token[:37] + "..."
-        )
+        found = token[:40] + ("..." if token[40:] else "") if token else "the end of the text"
         return ParseError(f"line {self.line()}: expected {expected}, found {found}")
 
     def line(self, at: int | None = None) -> int:
         """Line number of token ``at`` (the cursor by default), from 1."""
         at = self.at if at is None else at
-        for number, match in enumerate(_TOKEN.finditer(self.text)):
-            if number == at:
-                return self.text.count("\n", 0, match.start(1)) + 1
-        return self.text.rstrip().count("\n") + 1
+        match = next(itertools.islice(_TOKEN.finditer(self.text), at, None))
+        return self.text.count("\n", 0, match.start(1)) + 1

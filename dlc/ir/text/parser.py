@@ -21,7 +21,7 @@ def parse_graph(text: str, resources: Mapping[str, Array] | None = None) -> Grap
     """
     reader = _GraphReader(text, resources or {})
     graph = reader.graph()
-    if reader.lexer.ahead is not END:
+    if reader.lexer.ahead != END:
         raise reader.lexer.error("the end of the text after the graph")
     return graph
 
@@ -30,7 +30,7 @@ def parse_type(text: str) -> TensorType:
     """The type written as ``text`` (``f32[N<=8,3]``); raises ParseError."""
     reader = ValueReader(text, {})
     result = reader.type()
-    if reader.lexer.ahead is not END:
+    if reader.lexer.ahead != END:
         raise reader.lexer.error("the end of the type")
     return result
 
