@@ -1,30 +1,37 @@
-/* dlc_cast_<from>_<to>: a float to an integer, truncated toward zero.
+/* dlc_cast_<float>_<integer>: a float as an integer, truncated toward zero.
  *
- * What does not fit becomes the nearest integer that does, NaN becomes 0; C alone leaves both
- * undefined.
+ * What does not fit becomes the nearest value that does, and NaN 0; C leaves both undefined.
  */
 #ifndef DLC_CAST_H
 #define DLC_CAST_H
 
 #include <stdint.h>
 
-/* high: one more than the highest value, a power of two and so exact */
-#define DLC_CAST_FROM(F, from, T, to, lowest, highest, high)                                       \
+/* end: the power of two one above the greatest value */
+#define DLC_CAST_SIGNED(F, from, T, to, least, greatest, end)                                      \
     static inline T dlc_cast_##from##_##to(F x) {                                                  \
-        return x < (F)(lowest) ? (lowest) : x >= (F)(high) ? (highest) : x == x ? (T)x : 0;        \
+        return x >= end ? greatest : x < -end ? least : x == x ? (T)x : (T)0;                      \
+    }
+#define DLC_CAST_UNSIGNED(F, from, T, to, greatest, end)                                           \
+    static inline T dlc_cast_##from##_##to(F x) {                                                  \
+        return x >= end ? greatest : x > (F)0 ? (T)x : (T)0;                                       \
     }
 
-#define DLC_CAST(T, to, lowest, highest, high)                                                     \
-    DLC_CAST_FROM(float, f32, T, to, lowest, highest, high)                                        \
-    DLC_CAST_FROM(double, f64, T, to, lowest, highest, high)
-
-DLC_CAST(int8_t, i8, INT8_MIN, INT8_MAX, 128.0)
-DLC_CAST(int16_t, i16, INT16_MIN, INT16_MAX, 32768.0)
-DLC_CAST(int32_t, i32, INT32_MIN, INT32_MAX, 2147483648.0)
-DLC_CAST(int64_t, i64, INT64_MIN, INT64_MAX, 9223372036854775808.0)
-DLC_CAST(uint8_t, u8, 0, UINT8_MAX, 256.0)
-DLC_CAST(uint16_t, u16, 0, UINT16_MAX, 65536.0)
-DLC_CAST(uint32_t, u32, 0, UINT32_MAX, 4294967296.0)
-DLC_CAST(uint64_t, u64, 0, UINT64_MAX, 18446744073709551616.0)
+DLC_CAST_SIGNED(float, f32, int8_t, i8, INT8_MIN, INT8_MAX, 0x1p7f)
+DLC_CAST_SIGNED(float, f32, int16_t, i16, INT16_MIN, INT16_MAX, 0x1p15f)
+DLC_CAST_SIGNED(float, f32, int32_t, i32, INT32_MIN, INT32_MAX, 0x1p31f)
+DLC_CAST_SIGNED(float, f32, int64_t, i64, INT64_MIN, INT64_MAX, 0x1p63f)
+DLC_CAST_UNSIGNED(float, f32, uint8_t, u8, UINT8_MAX, 0x1p8f)
+DLC_CAST_UNSIGNED(float, f32, uint16_t, u16, UINT16_MAX, 0x1p16f)
+DLC_CAST_UNSIGNED(float, f32, uint32_t, u32, UINT32_MAX, 0x1p32f)
+DLC_CAST_UNSIGNED(float, f32, uint64_t, u64, UINT64_MAX, 0x1p64f)
+DLC_CAST_SIGNED(double, f64, int8_t, i8, INT8_MIN, INT8_MAX, 0x1p7)
+DLC_CAST_SIGNED(double, f64, int16_t, i16, INT16_MIN, INT16_MAX, 0x1p15)
+DLC_CAST_SIGNED(double, f64, int32_t, i32, INT32_MIN, INT32_MAX, 0x1p31)
+DLC_CAST_SIGNED(double, f64, int64_t, i64, INT64_MIN, INT64_MAX, 0x1p63)
+DLC_CAST_UNSIGNED(double, f64, uint8_t, u8, UINT8_MAX, 0x1p8)
+DLC_CAST_UNSIGNED(double, f64, uint16_t, u16, UINT16_MAX, 0x1p16)
+DLC_CAST_UNSIGNED(double, f64, uint32_t, u32, UINT32_MAX, 0x1p32)
+DLC_CAST_UNSIGNED(double, f64, uint64_t, u64, UINT64_MAX, 0x1p64)
 
 #endif
