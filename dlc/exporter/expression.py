@@ -81,8 +81,8 @@ class _Expression:
 
     def _call(self, node: Call, names: list[str], dtype: DType) -> str:
         function = SCALARS[node.function]
-        keep = function.name in _LOGIC or dtype is DType.BOOL and function.name in ("eq", "select")
-        wide = dtype if keep else _WIDER.get(dtype, dtype)
+        native = _LOGIC | {"eq", "select"} if dtype is DType.BOOL else _LOGIC
+        wide = dtype if function.name in native else _WIDER.get(dtype, dtype)
         first = 1 if function.name == "select" else 0
         names[first:] = [self._cast(name, dtype, wide) for name in names[first:]]
         if function.name in ("div", "fmod") and wide.is_integer:
@@ -106,7 +106,9 @@ class _Expression:
             return divide(names[1])
         zero, one = (self.body.constant(np.array(value, dtype.numpy)) for value in (0, 1))
         empty = self.body.node("Equal", [names[1], zero])
-        return self.body.node("Where", [empty, zero, divide(self.body.node("Where", [empty, one, names[1]]))])
+        return self.body.node(
+            "Where", [empty, zero, divide(self.body.node("Where", [empty, one, names[1]]))]
+        )
 
     def _dtype(self, node: Expr, want: DType) -> DType:
         """The dtype of a node that stands where ``want`` types its constants."""

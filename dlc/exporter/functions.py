@@ -14,7 +14,7 @@ from dlc.ir.expr import Expr
 from dlc.ir.graph import Op
 from dlc.ir.types import TensorType
 from dlc.ops.core.operator import CoreOperator
-from dlc.ops.onnx.operator import schema_of, to_attribute
+from dlc.ops.onnx.operator import attribute_kind, schema_of, to_attribute
 
 DOMAIN = "dlc"
 
@@ -34,7 +34,7 @@ class FunctionBody:
         for name, value in sorted(attributes.items()):
             if value is not None:
                 plain = tuple(value) if isinstance(value, list) else value
-                node.attribute.append(to_attribute(name, plain, declared[name].type.value))
+                node.attribute.append(to_attribute(name, plain, attribute_kind(declared[name])))
         self.nodes.append(node)
         return output
 
@@ -45,7 +45,9 @@ class FunctionBody:
         self.nodes.append(helper.make_node("Constant", [], [output], value=value))
         return output
 
-    def expression(self, expr: object, arguments: Sequence[str], types: Sequence[TensorType]) -> str:
+    def expression(
+        self, expr: object, arguments: Sequence[str], types: Sequence[TensorType]
+    ) -> str:
         """Append the nodes of a scalar expression, broadcast over all arguments."""
         assert isinstance(expr, Expr)
         return write_expression(self, expr, arguments, types)

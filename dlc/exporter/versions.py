@@ -14,9 +14,10 @@ from dlc.ops.onnx.operator import OnnxOperator, schema_of
 #: the function bodies of core ops are valid from this version on (AveragePool learnt dilations)
 _CORE_VERSION = 19
 #: operators that a newer version gave another meaning under the same attributes and inputs
-_REDEFINED = frozenset(
-    "Softmax LogSoftmax Hardmax BatchNormalization Dropout Split GroupNormalization Scan".split()
-)
+_REDEFINED = frozenset({
+    "Softmax", "LogSoftmax", "Hardmax", "BatchNormalization", "Dropout", "Split",
+    "GroupNormalization", "Scan",
+})  # fmt: skip
 
 
 def settle(graph: Graph) -> tuple[Graph, dict[str, int]]:
@@ -75,7 +76,8 @@ def _stale(op: Op, opsets: dict[str, int]) -> bool:
         or operator.type in _REDEFINED
         or names != [parameter.name for parameter in new.inputs][: len(names)]
         or any(
-            name not in new.attributes or attribute.default_value != new.attributes[name].default_value
+            name not in new.attributes
+            or attribute.default_value != new.attributes[name].default_value
             for name, attribute in old.attributes.items()
         )
     )

@@ -20,10 +20,10 @@ from dlc.ops.onnx.inference import SMALL
 from dlc.ops.onnx.operator import Attribute, OnnxOperator, from_attribute, schema_of
 
 #: never folded: random, or the marks by which quantisation is recognised later
-_KEPT = frozenset(
-    "RandomNormal RandomUniform RandomNormalLike RandomUniformLike Multinomial Bernoulli Dropout "
-    "QuantizeLinear DequantizeLinear DynamicQuantizeLinear".split()
-)  # fmt: skip
+_KEPT = frozenset({
+    "RandomNormal", "RandomUniform", "RandomNormalLike", "RandomUniformLike", "Multinomial",
+    "Bernoulli", "Dropout", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear",
+})  # fmt: skip
 
 
 class Builder:
@@ -58,7 +58,9 @@ class Builder:
         names = [info.name for info in proto.output]
         if len(set(names)) != len(names):
             raise ModelError(f"graph {proto.name!r} lists an output twice")
-        return [(name, self.scope.lookup(name, f"the output list of {proto.name!r}")) for name in names]
+        return [
+            (name, self.scope.lookup(name, f"the output list of {proto.name!r}")) for name in names
+        ]
 
     def _add(self, node: onnx.NodeProto, label: str) -> None:
         domain = "" if node.domain == "ai.onnx" else node.domain
@@ -73,11 +75,18 @@ class Builder:
             )
         version = self.model.opsets[domain]
         schema = schema_of(node.op_type, version, domain)
-        operands = [self.scope.lookup(n, f"node {label!r}") if n else None for n in _trimmed(node.input)]
+        operands = [
+            self.scope.lookup(n, f"node {label!r}") if n else None for n in _trimmed(node.input)
+        ]
         if node.op_type in CONTROL and not domain:
             if node.op_type == "Scan" and version < 9:
                 raise UnsupportedError("Scan of opset 8 is not supported; convert it to opset 9")
-            if node.op_type == "If" and operands and operands[0] and operands[0].constant is not None:
+            if (
+                node.op_type == "If"
+                and operands
+                and operands[0]
+                and operands[0].constant is not None
+            ):
                 self._inline(node, bool(operands[0].constant.reshape(-1)[0]), label)
                 return
             attrs, captured = self._regions(node, operands, label)
@@ -87,7 +96,9 @@ class Builder:
         results = len(_trimmed(node.output))
         if results != max(schema.min_output, 1):
             attrs["results"] = results
-        operator = OnnxOperator(node.op_type, version, tuple(sorted(attrs.items(), key=_key)), domain)
+        operator = OnnxOperator(
+            node.op_type, version, tuple(sorted(attrs.items(), key=_key)), domain
+        )
         self._define(node, self._apply(operator, operands, label), label)
 
     def _define(self, node: onnx.NodeProto, values: Sequence[Value], label: str) -> None:
@@ -239,7 +250,9 @@ def _renamed(type: TensorType, operands: Sequence[Value | None], label: str) -> 
         return type
     old = {dim for value in operands if value is not None for dim in value.type.shape}
     return type.with_shape(
-        Symbol(f"{label}.{dim.name}", dim.bound) if isinstance(dim, Symbol) and dim not in old else dim
+        Symbol(f"{label}.{dim.name}", dim.bound)
+        if isinstance(dim, Symbol) and dim not in old
+        else dim
         for dim in type.shape
     )
 

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import onnx
-from google.protobuf.message import DecodeError, EncodeError
+from google.protobuf.message import DecodeError, EncodeError  # type: ignore[import-untyped]
 from onnx import inliner
 
 from dlc.errors import DlcError, ModelError
@@ -69,7 +69,7 @@ def _bytes_of(path: Path) -> bytes:
 
 def _parse(data: bytes, name: str) -> onnx.ModelProto:
     try:
-        proto = onnx.ModelProto.FromString(data)
+        proto: onnx.ModelProto = onnx.ModelProto.FromString(data)
     except DecodeError:
         raise ModelError(
             f"{name} is not an ONNX file, or it is damaged or cut short; fetch it again"
@@ -80,10 +80,11 @@ def _parse(data: bytes, name: str) -> onnx.ModelProto:
 
 
 def _from_graphsurgeon(source: Any) -> onnx.ModelProto:
-    import onnx_graphsurgeon  # only users of it have such a graph
+    # only users of it have such a graph
+    from onnx_graphsurgeon import export_onnx  # type: ignore[attr-defined]
 
     try:
-        proto: onnx.ModelProto = onnx_graphsurgeon.export_onnx(source)
+        proto: onnx.ModelProto = export_onnx(source)
     except DlcError:
         raise
     except Exception as error:  # whatever the library raises, the graph is what is wrong

@@ -30,12 +30,10 @@ class Scope:
 
     def find(self, name: str) -> Value | None:
         """The value of that name, here or in the scopes around."""
-        scope: Scope | None = self
-        while scope is not None:
-            if name in scope._values:
-                return scope._values[name]
-            scope = scope.outer
-        return None
+        value = self._values.get(name)
+        if value is None and self.outer is not None:
+            return self.outer.find(name)
+        return value
 
     def lookup(self, name: str, reader: str) -> Value:
         """The value of that name; ModelError names the reader when there is none (yet)."""
@@ -78,14 +76,13 @@ def check_declared(infos: Iterable[onnx.ValueInfoProto], scope: Scope) -> None:
             continue
         declared, number = declared_shape(info), info.type.tensor_type.elem_type
         type = value.type
-        fits = number in (0, type.dtype.onnx) and (
-            declared is None
-            or len(declared) == type.rank
-            and all(
-                not isinstance(a, int) or not isinstance(b, int) or a == b
-                for a, b in zip(declared, type.shape, strict=True)
+        fits = number in (0, type.dtype.onnx)
+        if declared is not None:
+            fits = fits and len(declared) == type.rank
+            pairs = zip(declared, type.shape, strict=False)
+            fits = fits and all(
+                a == b for a, b in pairs if isinstance(a, int) and isinstance(b, int)
             )
-        )
         if not fits:
             raise ModelError(
                 f"value {info.name!r} is declared as {_text(number, declared)} but its node computes "

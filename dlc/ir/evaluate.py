@@ -17,12 +17,12 @@ def evaluate_graph(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
     are not checked (``dlc.interp.run`` does); an error names the op that raised it.
     """
     if len(inputs) != len(graph.inputs):
-        raise InputError(f"graph {graph.name!r} takes {len(graph.inputs)} inputs, not {len(inputs)}")
+        raise InputError(
+            f"graph {graph.name!r} takes {len(graph.inputs)} inputs, not {len(inputs)}"
+        )
     ops = graph.ops
     readers = Counter(value for op in ops for value in op.operands if value is not None)
-    arrays: dict[Value, Array] = {}
-    for value, array in zip(graph.inputs, inputs, strict=True):
-        arrays[value] = array
+    arrays: dict[Value, Array] = dict(zip(graph.inputs, inputs, strict=True))
     for op in ops:
         if isinstance(op.operator, Input | Output):
             continue
@@ -35,9 +35,8 @@ def evaluate_graph(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
                 )
             except DlcError as error:
                 raise type(error)(f"{op.label or op.operator.label}: {error}") from error
-        for value, array in zip(op.results, results, strict=False):
-            if readers[value]:
-                arrays[value] = array
+        named = zip(op.results, results, strict=False)
+        arrays.update((value, array) for value, array in named if readers[value])
         for operand in op.operands:
             if operand is not None:
                 readers[operand] -= 1

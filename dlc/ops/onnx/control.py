@@ -71,7 +71,9 @@ def _infer_if(operator: OnnxOperator, operands: Types, constants: Arrays) -> tup
         chosen = branches[0 if condition.reshape(-1)[0] else 1]
         return tuple(value.type for value in chosen.outputs)
     then, other = ([value.type for value in branch.outputs] for branch in branches)
-    operator.require(len(then) == len(other), "C3", "the branches differ in their number of results")
+    operator.require(
+        len(then) == len(other), "C3", "the branches differ in their number of results"
+    )
     return tuple(_join(operator, k, a, b) for k, (a, b) in enumerate(zip(then, other, strict=True)))
 
 
@@ -106,7 +108,9 @@ def _present(operands: Arrays) -> list[Array]:
 # ---- Loop ---------------------------------------------------------------------------------
 
 
-def _infer_loop(operator: OnnxOperator, operands: Types, constants: Arrays) -> tuple[TensorType, ...]:
+def _infer_loop(
+    operator: OnnxOperator, operands: Types, constants: Arrays
+) -> tuple[TensorType, ...]:
     body: Graph = operator.attr("body")
     carried = len(operands) - 2 - operator.captures
     scalars = [TensorType(DType.I64, ()), TensorType(DType.BOOL, ())]
@@ -208,7 +212,9 @@ def _infer_scan(operator: OnnxOperator, operands: Types) -> tuple[TensorType, ..
     _require_carried(operator, operands[:states], results[:states])
     stacked = []
     outputs = results[states:]
-    for type, axis in zip(outputs, _scan_axes(operator, "scan_output_axes", len(outputs)), strict=True):
+    for type, axis in zip(
+        outputs, _scan_axes(operator, "scan_output_axes", len(outputs)), strict=True
+    ):
         operator.require(-type.rank <= axis + (axis < 0) <= type.rank, "C1", f"no axis {axis}")
         axis %= type.rank + 1
         stacked.append(type.with_shape((*type.shape[:axis], lengths[0], *type.shape[axis:])))
@@ -220,7 +226,11 @@ def _evaluate_scan(operator: OnnxOperator, operands: Arrays) -> tuple[Array, ...
     arrays = _present(operands)
     scans = operator.attr("num_scan_inputs")
     count = len(arrays) - scans - operator.captures
-    states, scanned, captures = arrays[:count], arrays[count : count + scans], arrays[count + scans :]
+    states, scanned, captures = (
+        arrays[:count],
+        arrays[count : count + scans],
+        arrays[count + scans :],
+    )
     axes = _scan_axes(operator, "scan_input_axes", scans)
     backward = _scan_axes(operator, "scan_input_directions", scans)
     slices = [

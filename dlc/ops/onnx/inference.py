@@ -28,10 +28,14 @@ _SMALL_FLOATS = 64
 MAX_BYTES = 1 << 40
 
 Known = tuple[int, tuple[int, ...], bytes] | None
-Rule = Callable[["OnnxOperator", Sequence[TensorType], Sequence[Array | None]], Sequence[TensorType]]
+Rule = Callable[
+    ["OnnxOperator", Sequence[TensorType], Sequence[Array | None]], Sequence[TensorType]
+]
 
 
-def infer_node(operator: OnnxOperator, operands: Types, constants: Arrays) -> tuple[TensorType, ...]:
+def infer_node(
+    operator: OnnxOperator, operands: Types, constants: Arrays
+) -> tuple[TensorType, ...]:
     """Result types of one op without regions, given operand types and the values known.
 
     Raises VerifyError when the operands do not fit the operator, UnsupportedError when the result
@@ -62,13 +66,13 @@ def _infer(
     except VerifyError:
         if rule is not _same_as_first:  # superseded operators, which onnx refuses as deprecated
             raise
-        results = [None] * operator.results
+        results = [None for _ in range(operator.results)]
     if not all(map(_is_complete, results)) and any(t and not t.is_static for t in operands):
         results = _bounded(operator, operands, known, results)
     if not all(map(_is_complete, results)) and rule is not None:
         present = [t if t is not None else TensorType(DType.BOOL, ()) for t in operands]
         rows = rule(operator, present, [_array(value) for value in known])
-        ruled = [(t.dtype, t.shape) for t in rows]
+        ruled: list[_Result] = [(t.dtype, t.shape) for t in rows]
         ruled += [None] * (len(results) - len(ruled))
         results = [r if _is_complete(r) else ruled[k] for k, r in enumerate(results)]
     return tuple(_final(operator, result) for result in results)
@@ -163,7 +167,11 @@ def _convert(proto: TypeProto | None, operands: Sequence[TensorType | None]) -> 
     if tensor.elem_type == TensorProto.UNDEFINED or not tensor.HasField("shape"):
         return None
     symbols = {
-        dim.name: dim for t in operands if t is not None for dim in t.shape if isinstance(dim, Symbol)
+        dim.name: dim
+        for t in operands
+        if t is not None
+        for dim in t.shape
+        if isinstance(dim, Symbol)
     }
     shape: list[Dim | None] = []
     for dim in tensor.shape.dim:
@@ -233,7 +241,9 @@ def _non_max_suppression(
         most = min(most, max(int(limit.reshape(-1)[0]), 0))
     elif len(operands) <= 2:
         most = 0  # max_output_boxes_per_class defaults to 0: no output
-    return [TensorType(DType.I64, (Symbol("selected", scores.bounds[0] * scores.bounds[1] * most), 3))]
+    return [
+        TensorType(DType.I64, (Symbol("selected", scores.bounds[0] * scores.bounds[1] * most), 3))
+    ]
 
 
 def _with(shape: tuple[Dim, ...], axis: int, dim: Dim) -> tuple[Dim, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -32,7 +32,7 @@ _SIMPLE = frozenset(
 Attribute = Any  # int, float, str, DType-free tuples of them, Data (tensor) or Graph (region)
 
 
-@lru_cache(maxsize=None)
+@cache
 def schema_of(type: str, version: int, domain: str = "") -> defs.OpSchema:
     """The schema in force at an operator set version; UnsupportedError when there is none."""
     try:
@@ -73,10 +73,16 @@ class OnnxOperator(Operator):
 
     def label_in(self, opsets: Mapping[str, int]) -> str:
         """``onnx.Conv``, or ``onnx.Conv:13`` where the graph's opsets do not say version 13."""
-        return self.label if opsets.get(self.domain) == self.version else f"{self.label}:{self.version}"
+        return (
+            self.label
+            if opsets.get(self.domain) == self.version
+            else f"{self.label}:{self.version}"
+        )
 
     @classmethod
-    def from_text(cls, label: str, attributes: Mapping[str, Any], opsets: Mapping[str, int]) -> Self:
+    def from_text(
+        cls, label: str, attributes: Mapping[str, Any], opsets: Mapping[str, int]
+    ) -> Self:
         label, _, version = label.partition(":")
         domain, _, type = label.rpartition(".")
         domain = "" if domain == "onnx" else domain
@@ -125,7 +131,7 @@ class OnnxOperator(Operator):
         declared = self.schema.attributes
         for key, value in self.attrs:
             if not isinstance(value, Graph) and key not in OWN_ATTRIBUTES:
-                kind = declared[key].type.value if key in declared else None
+                kind = attribute_kind(declared[key]) if key in declared else None
                 node.attribute.append(to_attribute(key, value, kind))
         return node
 
@@ -133,7 +139,7 @@ class OnnxOperator(Operator):
         return self.infer_from(operands, [None] * len(operands))
 
     def infer_from(self, operands: Types, constants: Arrays) -> tuple[TensorType, ...]:
-        """onnx's own shape inference on this one node, with the constants it may look at.
+        """Shape inference of onnx itself on this one node, with the constants it may look at.
 
         Raises VerifyError when operands or attributes do not fit the schema, UnsupportedError when
         a result's type cannot be known when compiling.
@@ -143,7 +149,7 @@ class OnnxOperator(Operator):
         return infer_node(self, operands, constants)
 
     def evaluate(self, operands: Arrays) -> tuple[Array, ...]:
-        """onnx's reference implementation of this one node."""
+        """The reference implementation of onnx of this one node, corrected where it is wrong."""
         if self.type in CONTROL and not self.domain:
             return evaluate_control(self, operands)
         types = [None if a is None else TensorType(DType.of(a), a.shape) for a in operands]
@@ -182,6 +188,12 @@ def _from_item(item: Any) -> Attribute:
     if isinstance(item, onnx.TensorProto):
         return Data(numpy_helper.to_array(item))
     return item
+
+
+def attribute_kind(declared: defs.OpSchema.Attribute) -> int:
+    """The AttributeType that a schema declares."""
+    kind: Any = declared.type  # the stubs of onnx do not know it is an enum
+    return int(kind.value)
 
 
 def to_attribute(name: str, value: Attribute, kind: int | None = None) -> onnx.AttributeProto:

@@ -124,7 +124,9 @@ def _group_normalization(operator: OnnxOperator, operands: Arrays) -> Sequence[A
     grouped = wide.reshape(x.shape[0], groups, -1)
     mean = grouped.mean(2, keepdims=True)
     variance = np.square(grouped - mean).mean(2, keepdims=True)
-    normal = ((grouped - mean) / np.sqrt(variance + np.float32(operator.attr("epsilon")))).reshape(x.shape)
+    normal = ((grouped - mean) / np.sqrt(variance + np.float32(operator.attr("epsilon")))).reshape(
+        x.shape
+    )
     repeat = channels // scale.size  # one of each group before version 21, of each channel since
     scale, bias = (np.repeat(a, repeat).reshape(-1, *[1] * (x.ndim - 2)) for a in (scale, bias))
     return [scale * normal + bias]
