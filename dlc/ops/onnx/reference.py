@@ -7,6 +7,7 @@ versions (and the grouped ConvTranspose) that it lacks or gets wrong.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -39,7 +40,9 @@ def _run(operator: OnnxOperator, operands: Arrays) -> Sequence[Any]:
     runner = _runner(operator, tuple(array is not None for array in operands))
     feeds = {f"i{k}": array for k, array in enumerate(operands) if array is not None}
     try:
-        return list(runner.run(None, feeds))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # its own use of numpy is not our concern
+            return list(runner.run(None, feeds))
     except Exception as error:  # the reference implementations raise whatever comes up
         raise UnsupportedError(
             f"{operator.label}: onnx's reference implementation fails: {error}"
@@ -102,6 +105,32 @@ def _along_rest(operator: OnnxOperator, operands: Arrays) -> Sequence[Array] | N
     return [np.asarray(_run(newer, [flat])[0]).reshape(x.shape)]
 
 
+def _one_hot(operator: OnnxOperator, operands: Arrays) -> Sequence[Array] | None:
+    """A depth of shape [1] is a scalar too."""
+    indices, depth, values = operands
+    assert depth is not None
+    return _run(operator, [indices, depth.reshape(()), values])
+
+
+def _pad(operator: OnnxOperator, operands: Arrays) -> Sequence[Array] | None:
+    """Negative pads crop."""
+    x, *rest = operands
+    given = rest[0] if rest else np.array(operator.attr("pads"))
+    assert x is not None
+    if given is None or (given >= 0).all():
+        return None
+    axes = rest[2] if len(rest) > 2 and rest[2] is not None else np.arange(x.ndim)
+    before, after = np.split(np.minimum(given, 0), 2)
+    for axis, first, last in zip(axes, before, after, strict=True):
+        x = np.take(x, np.arange(-first, x.shape[axis] + last), axis)
+    kept = np.maximum(given, 0)
+    if rest:
+        return _run(operator, [x, kept, *rest[1:]])
+    pads = tuple(int(pad) for pad in kept)
+    attrs = tuple((name, pads if name == "pads" else value) for name, value in operator.attrs)
+    return _run(replace(operator, attrs=attrs), [x])
+
+
 def _resize(operator: OnnxOperator, operands: Arrays) -> Sequence[Array] | None:
     """Upsample and Resize before version 11: no regions, no shift of coordinates."""
     if operator.type == "Resize" and operator.version >= 11:
@@ -143,6 +172,8 @@ _CORRECTIONS: dict[str, Correction] = {
     "GroupNormalization": _group_normalization,
     "Hardmax": _along_rest,
     "LogSoftmax": _along_rest,
+    "OneHot": _one_hot,
+    "Pad": _pad,
     "Resize": _resize,
     "Scatter": _scatter,
     "Softmax": _along_rest,
