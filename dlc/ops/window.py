@@ -51,7 +51,9 @@ def pad_image(x: Array, pads: Sequence[int], fill: object) -> Array:
                   constant_values=np.asarray(fill, x.dtype))  # fmt: skip
 
 
-def windows(x: Array, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]) -> Array:
+def windows(
+    x: Array, kernel: Sequence[int], strides: Sequence[int], dilations: Sequence[int]
+) -> Array:
     """A view (leading axes..., outputs..., kernel...) of the windows of the trailing axes."""
     rank = len(kernel)
     spread = tuple((k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True))
@@ -75,7 +77,13 @@ def as_3d(shape: Sequence[int], rank: int) -> Sizes:
 def window_sizes(image: Sequence[int], kernel: Sequence[int], strides: Sequence[int],
                  begins: Sequence[int], dilations: Sequence[int]) -> Sizes:  # fmt: skip
     """The arguments D.. KD.. SD.. PD.. DD.. every window kernel takes."""
-    return (*three(image, 1), *three(kernel, 1), *three(strides, 1), *three(begins, 0), *three(dilations, 1))
+    return (
+        *three(image, 1),
+        *three(kernel, 1),
+        *three(strides, 1),
+        *three(begins, 0),
+        *three(dilations, 1),
+    )
 
 
 def window_tiles(kernel: str, operands: Sequence[TensorType], result: TensorType, epilogue: Expr, *,

@@ -70,10 +70,16 @@ def check(op: str, *arrays: Any, opset: int = 17, constants: tuple[int, ...] = (
     for ours, theirs in zip(found, expected, strict=True):
         assert ours.dtype == theirs.dtype
         assert ours.shape == theirs.shape
-        scale = np.abs(theirs[np.isfinite(theirs)]).max(initial=0) if theirs.dtype.kind == "f" else 0
-        np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=max(rtol * 0.1 * float(scale), 1e-7))
+        scale = (
+            np.abs(theirs[np.isfinite(theirs)]).max(initial=0) if theirs.dtype.kind == "f" else 0
+        )
+        np.testing.assert_allclose(
+            ours, theirs, rtol=rtol, atol=max(rtol * 0.1 * float(scale), 1e-7)
+        )
     for node in graph.ops:
-        if isinstance(node.operator, CoreOperator) and all(t.dtype.value in ("f32", "i64") for t in node.types):
+        if isinstance(node.operator, CoreOperator) and all(
+            t.dtype.value in ("f32", "i64") for t in node.types
+        ):
             types = [v.type for v in node.operands if v is not None]
             assert node.operator.infer(types) == node.types
             node.operator.emission(types, node.types)
@@ -127,7 +133,10 @@ def test_conv_transpose(window: Any, data: st.DataObject) -> None:
         attributes["output_padding"] = [data.draw(st.integers(0, s - 1)) for s in strides]
         for i in range(rank):
             full = (image[i] - 1) * strides[i] + (kernel[i] - 1) * dilations[i] + 1
-            assume(full + attributes["output_padding"][i] > attributes["pads"][i] + attributes["pads"][i + rank])
+            assume(
+                full + attributes["output_padding"][i]
+                > attributes["pads"][i] + attributes["pads"][i + rank]
+            )
             assume(full > attributes["pads"][i] + attributes["pads"][i + rank])
     x = normal(data.draw(st.integers(1, 2)), groups * depth, *image)
     w = normal(groups * depth, filters, *kernel)
@@ -164,12 +173,22 @@ def test_average_pool(window: Any, ceil: bool, include: bool) -> None:
 @given(windows(pooling=True), st.integers(1, 3), st.booleans())
 def test_lp_pool(window: Any, p: int, ceil: bool) -> None:
     image, kernel, attributes = window
-    check("LpPool", normal(2, 3, *image), kernel_shape=kernel, p=p, opset=18, ceil_mode=int(ceil), **attributes)
+    check(
+        "LpPool",
+        normal(2, 3, *image),
+        kernel_shape=kernel,
+        p=p,
+        opset=18,
+        ceil_mode=int(ceil),
+        **attributes,
+    )
 
 
 @pytest.mark.parametrize("dtype", [np.float64, np.int8, np.uint8])
 def test_max_pool_of_other_dtypes(dtype: Any) -> None:
-    check("MaxPool", normal(1, 2, 6, 5, dtype=dtype), kernel_shape=[3, 2], pads=[1, 0, 1, 1], opset=12)
+    check(
+        "MaxPool", normal(1, 2, 6, 5, dtype=dtype), kernel_shape=[3, 2], pads=[1, 0, 1, 1], opset=12
+    )
 
 
 def test_max_pool_indices_are_refused() -> None:
@@ -224,7 +243,9 @@ def test_reduce(op: str, axes: Any, keepdims: int) -> None:
     old = {} if axes is None else {"axes": axes}
     check(f"Reduce{op}", x, opset=11, keepdims=keepdims, **old)
     new = None if axes is None else np.array(axes, np.int64)
-    check(f"Reduce{op}", x, new, opset=18, keepdims=keepdims, constants=() if axes is None else (1,))
+    check(
+        f"Reduce{op}", x, new, opset=18, keepdims=keepdims, constants=() if axes is None else (1,)
+    )
 
 
 @pytest.mark.parametrize("op", REDUCTIONS)
@@ -300,7 +321,14 @@ def test_softmax(op: str, opset: int, axis: int | None) -> None:
 @pytest.mark.parametrize("opset", [7, 9, 14, 15])
 def test_batch_normalization(shape: tuple[int, ...], opset: int) -> None:
     vectors = [normal(3), normal(3), normal(3), np.abs(normal(3)) + 0.1]
-    check("BatchNormalization", normal(*shape), *vectors, opset=opset, constants=(1, 2, 3, 4), epsilon=1e-3)
+    check(
+        "BatchNormalization",
+        normal(*shape),
+        *vectors,
+        opset=opset,
+        constants=(1, 2, 3, 4),
+        epsilon=1e-3,
+    )
 
 
 def test_batch_normalization_in_training_is_refused() -> None:
@@ -358,4 +386,10 @@ def test_lrn(size: int) -> None:
     ("GlobalAveragePool", [(1, 2, 3, 4)], {}), ("Gemm", [(3, 5), (5, 4), (4,)], {}),
 ])  # fmt: skip
 def test_halves(op: str, arrays: list[tuple[int, ...]], attributes: dict[str, Any]) -> None:
-    check(op, *(normal(*shape, dtype=np.float16) for shape in arrays), opset=13, rtol=2e-3, **attributes)
+    check(
+        op,
+        *(normal(*shape, dtype=np.float16) for shape in arrays),
+        opset=13,
+        rtol=2e-3,
+        **attributes,
+    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import ClassVar, TypeVar
 
 import numpy as np
 
@@ -17,6 +17,8 @@ from dlc.ops.emission import Acc, Access, Accumulate, Affine, Emission, Nest, Op
 from dlc.ops.nest import broadcast_strides, merge_loops
 from dlc.ops.tiling import blocks
 
+T = TypeVar("T")
+
 
 @dataclass(frozen=True, slots=True)
 class Contract(WithEpilogue):
@@ -24,7 +26,7 @@ class Contract(WithEpilogue):
 
     A transposed side is stored [batch...,K,M] or [batch...,N,K]. Batch dims broadcast.
 
-    C1: lhs and rhs have rank 2 or more and one dtype; M, N and K are static.
+    C1: lhs and rhs have rank 2 or more and one dtype.
     C2: their depths K are equal.
     C3: their batch dims broadcast together.
     """
@@ -37,7 +39,7 @@ class Contract(WithEpilogue):
     def main_operands(self) -> int:
         return 2
 
-    def _matrices(self, lhs: Sequence[int], rhs: Sequence[int]) -> tuple[Sequence[int], Sequence[int]]:
+    def _matrices(self, lhs: Sequence[T], rhs: Sequence[T]) -> tuple[Sequence[T], Sequence[T]]:
         """Pairs (M, K) and (K, N) from pairs as they are stored."""
         return (lhs[::-1] if self.transpose_lhs else lhs, rhs[::-1] if self.transpose_rhs else rhs)
 
@@ -45,8 +47,7 @@ class Contract(WithEpilogue):
         lhs, rhs = main
         self.require(min(lhs.rank, rhs.rank) >= 2, "C1", f"{lhs} and {rhs} need rank 2 or more")
         self.require(lhs.dtype is rhs.dtype, "C1", f"{lhs} and {rhs} differ in dtype")
-        pairs = (t.with_shape(t.shape[-2:]).dims for t in main)
-        (rows, depth), (other, cols) = self._matrices(*pairs)
+        (rows, depth), (other, cols) = self._matrices(lhs.shape[-2:], rhs.shape[-2:])
         self.require(depth == other, "C2", f"{lhs} and {rhs} differ in depth")
         return lhs.with_shape((*broadcast_shapes(lhs.shape[:-2], rhs.shape[:-2]), rows, cols))
 

@@ -96,7 +96,7 @@ class Conv(WithEpilogue):
             return self._nest(operands, result)
         if taps == 1 and not any(self.pads):
             return self._pointwise(operands, result)
-        sizes = window_sizes(image, kernel, self.strides, self.pads, self.dilations)
+        sizes = window_sizes(image, kernel, self.strides, self.pads[: len(kernel)], self.dilations)
         per_group = filters // self.groups
         return window_tiles(
             "dlc_conv_tile_f32", operands, result, self.epilogue, groups=self.groups,

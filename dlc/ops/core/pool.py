@@ -115,7 +115,9 @@ class Pool(WithEpilogue):
     def _nest(self, operands: Sequence[TensorType], result: TensorType) -> Emission:
         x = operands[0]
         if any(self._reach()):
-            raise UnsupportedError(f"{self.kind} pool of {x.dtype.value} with padding has no kernel")
+            raise UnsupportedError(
+                f"{self.kind} pool of {x.dtype.value} with padding has no kernel"
+            )
         sn, sc, *steps = strides_of(x.dims)
         moved = [s * step for s, step in zip(steps, self.strides, strict=True)]
         spread = [s * step for s, step in zip(steps, self.dilations, strict=True)]

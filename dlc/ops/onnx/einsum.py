@@ -35,9 +35,12 @@ def _parse(call: Call, operands: Sequence[Value]) -> tuple[list[str], str]:
         raise call.unsupported(f"equation {equation!r} does not have {len(operands)} operands")
     free = [c for c in string.ascii_letters if c not in equation]
     hidden = [v.type.rank - len(t.replace("...", "")) for t, v in zip(terms, operands, strict=True)]
-    dots = "".join(free[: max([h for h, t in zip(hidden, terms, strict=True) if "..." in t], default=0)])
+    dots = "".join(
+        free[: max([h for h, t in zip(hidden, terms, strict=True) if "..." in t], default=0)]
+    )
     spelt = [
-        t.replace("...", dots[len(dots) - h :] if h else "") for t, h in zip(terms, hidden, strict=True)
+        t.replace("...", dots[len(dots) - h :] if h else "")
+        for t, h in zip(terms, hidden, strict=True)
     ]
     if not arrow:
         counts = {label: left.count(label) for label in sorted(left) if label.isalpha()}
@@ -56,7 +59,9 @@ def _sum_out(labels: str, value: Value, wanted: set[str]) -> tuple[str, Value]:
     axes = [i for i, label in enumerate(labels) if label not in wanted]
     if not axes:
         return labels, value
-    return "".join(c for c in labels if c in wanted), build.reduce("add", value, axes, keepdims=False)
+    return "".join(c for c in labels if c in wanted), build.reduce(
+        "add", value, axes, keepdims=False
+    )
 
 
 def _multiply(a: str, x: Value, b: str, y: Value, wanted: set[str]) -> tuple[str, Value]:
@@ -64,7 +69,9 @@ def _multiply(a: str, x: Value, b: str, y: Value, wanted: set[str]) -> tuple[str
     a, x = _sum_out(a, x, wanted | set(b))
     b, y = _sum_out(b, y, wanted | set(a))
     size = dict(zip(b, y.shape, strict=True))
-    size |= {label: dim for label, dim in zip(a, x.shape, strict=True) if dim != 1 or label not in b}
+    size |= {
+        label: dim for label, dim in zip(a, x.shape, strict=True) if dim != 1 or label not in b
+    }
     batch = [c for c in a if c in b and c in wanted]
     summed = [c for c in a if c in b and c not in wanted]
     rows, cols = [c for c in a if c not in b], [c for c in b if c not in a]

@@ -22,7 +22,11 @@ def _standardise(x: Value, axes: Sequence[int], epsilon: float) -> tuple[Value, 
 
 
 def _scaled(x: Value, scale: Value, bias: Value | None) -> Value:
-    return build.map_("a0 * a1", x, scale) if bias is None else build.map_("a0 * a1 + a2", x, scale, bias)
+    return (
+        build.map_("a0 * a1", x, scale)
+        if bias is None
+        else build.map_("a0 * a1 + a2", x, scale, bias)
+    )
 
 
 @expansion("BatchNormalization")
@@ -48,7 +52,9 @@ def instance_normalization(call: Call, x: Value, scale: Value, bias: Value) -> V
 
 @expansion("LayerNormalization")
 @in_f32
-def layer_normalization(call: Call, x: Value, scale: Value, bias: Value | None = None) -> list[Value]:
+def layer_normalization(
+    call: Call, x: Value, scale: Value, bias: Value | None = None
+) -> list[Value]:
     axis = normal_axis(call, call.attr("axis"), x.type.rank)
     normal, *statistics = _standardise(x, range(axis, x.type.rank), call.attr("epsilon"))
     return [_scaled(normal, scale, bias), *statistics][: len(call.types)]
@@ -64,7 +70,9 @@ def group_normalization(call: Call, x: Value, scale: Value, bias: Value) -> Valu
     grouped = build.reshape(x, (n, groups, channels // groups, *rest))
     normal, *_ = _standardise(grouped, range(2, len(rest) + 3), call.attr("epsilon"))
     if call.version < 21:
-        return build.reshape(_scaled(normal, per_channel(scale, grouped), per_channel(bias, grouped)), x.shape)
+        return build.reshape(
+            _scaled(normal, per_channel(scale, grouped), per_channel(bias, grouped)), x.shape
+        )
     return _scaled(build.reshape(normal, x.shape), per_channel(scale, x), per_channel(bias, x))
 
 
@@ -101,6 +109,8 @@ def lrn(call: Call, x: Value) -> Value:
     n, channels, *rest = x.shape
     size, alpha, beta = call.attr("size"), call.attr("alpha"), call.attr("beta")
     squares = build.reshape(build.map_("a0 * a0", x), (n, 1, channels, math.prod(rest)))
-    means = build.pool("avg", squares, (size, 1), pads=((size - 1) // 2, 0, size // 2, 0), include_pad=True)
+    means = build.pool(
+        "avg", squares, (size, 1), pads=((size - 1) // 2, 0, size // 2, 0), include_pad=True
+    )
     root = f"pow({call.attr('bias')} + {alpha} * a1, {beta})"
     return build.map_(f"a0 / {root}", x, build.reshape(means, x.shape))

@@ -12,7 +12,9 @@ from dlc.ops.onnx.precision import in_f32
 def _overhang(window: Window, image: Sizes, pads: Sizes) -> Sizes:
     """How far ceil_mode's last windows reach; one that would start in the end padding is dropped."""
     rank, result = len(image), []
-    for i, (size, step, spread) in enumerate(zip(image, window.strides, window.spread, strict=True)):
+    for i, (size, step, spread) in enumerate(
+        zip(image, window.strides, window.spread, strict=True)
+    ):
         padded = size + pads[i] + pads[rank + i]
         last = -(-(padded - spread) // step)
         if last * step >= size + pads[i]:
