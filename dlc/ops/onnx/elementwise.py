@@ -31,9 +31,9 @@ _UNARY = {
             " tanh(a0) / sqrt((1.0 - tanh(a0)) * (1.0 + tanh(a0))),"
             " 0.5 * exp(0.5 * a0) * exp(0.5 * a0) - 0.5 * exp(-0.5 * a0) * exp(-0.5 * a0))",
     "Cosh": "0.5 * exp(0.5 * a0) * exp(0.5 * a0) + 0.5 * exp(-0.5 * a0) * exp(-0.5 * a0)",
-    "Asinh": "sign(a0) * log1p(abs(a0) + abs(a0) * (abs(a0) / (1.0 + sqrt(1.0 + a0 * a0))))",
+    "Asinh": "sign(a0) * log1p(abs(a0) + abs(a0) / (1.0 / abs(a0) + sqrt(1.0 / a0 / a0 + 1.0)))",
     "Acosh": "log1p((a0 - 1.0) + sqrt((a0 - 1.0) * (a0 + 1.0)))",
-    "Atanh": "0.5 * log1p(2.0 * a0 / (1.0 - a0))",
+    "Atanh": "0.5 * sign(a0) * log1p(2.0 * abs(a0) / (1.0 - abs(a0)))",
     "Not": "not_(a0)", "IsNaN": "isnan(a0)",
 }  # fmt: skip
 _BINARY = {

@@ -42,7 +42,7 @@ def split(call: Call, x: Value, *_: Value | None) -> Sequence[Value]:
 
 @expansion("Slice")
 def slice_of(call: Call, x: Value, *_: Value | None) -> Value:
-    """Bounds are attributes before opset 10; clamped as Python clamps slices."""
+    """Bounds are attributes before opset 10."""
     if call.version < 10:
         starts, ends, axes = (call.attr(name) for name in ("starts", "ends", "axes"))
         steps: Array | None = None
@@ -51,13 +51,19 @@ def slice_of(call: Call, x: Value, *_: Value | None) -> Value:
         assert starts is not None
     given = [starts, ends, np.arange(len(starts)) if axes is None else axes,
              np.ones_like(starts) if steps is None else steps]  # fmt: skip
-    taken = [slice(None)] * x.type.rank
+    ranges = [range(dim) for dim in x.shape]
     for start, end, axis, step in zip(*(np.asarray(a).tolist() for a in given), strict=True):
-        taken[axis] = slice(start, end, step)
-    ranges = [range(*part.indices(dim)) for part, dim in zip(taken, x.shape, strict=True)]
+        ranges[axis] = _clamped(start, end, step, x.shape[axis])
     return slice_(
         x, [r.start if r else 0 for r in ranges], [len(r) for r in ranges], [r.step for r in ranges]
     )
+
+
+def _clamped(start: int, end: int, step: int, dim: int) -> range:
+    """As ONNX clamps: not quite as Python, which leaves out element 0 when -dim - 1 steps back."""
+    low, high = (0, dim) if step > 0 else (-1, dim - 1)
+    start, end = (bound + dim if bound < 0 else bound for bound in (start, end))
+    return range(min(max(start, 0), high), min(max(end, low), high), step)
 
 
 @expansion("Expand")
