@@ -124,7 +124,9 @@ def cache_dir() -> Path:
 
 def compile_with(compiler: Compiler, arguments: Sequence[str], inputs: str = "") -> None:
     """Run the compiler; BuildError with its first error line (``inputs`` names what it compiled)."""
-    done = subprocess.run([*compiler.command, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        [*compiler.command, *arguments], capture_output=True, text=True, check=False
+    )
     if done.returncode != 0:
         lines = (done.stderr or done.stdout).splitlines()
         text = next((line for line in lines if "error" in line), lines[0] if lines else "")
@@ -153,7 +155,7 @@ def _build(
             made = Path(directory) / out.name
             arguments = [*flags, *includes, *map(str, sources), "-o", str(made)]
             compile_with(compiler, arguments, ", ".join(Path(s).name for s in sources[:3]))
-            os.replace(made, out)
+            made.replace(out)
     except OSError as error:
         raise BuildError(
             f"cannot write {out}: {error.strerror or error}; set DLC_CACHE to a writable folder"
