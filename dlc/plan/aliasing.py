@@ -123,10 +123,12 @@ class Sharing:
         if a == b:
             return shift == 0
         space = self._space(a, b, shift, link, covers=link.count == self.timeline.size[target])
-        if space is None or not self._sound(step, link, a, b, shift):
+        if space is None:
             return False
-        self._join(a, b, shift, space, link, source, target)
-        return True
+        sound, alike = self._sound(step, link, a, b, shift)
+        if sound:
+            self._join(a, b, shift, space, step, link, alike)
+        return sound
 
     def _space(self, a: int, b: int, shift: int, link: Link, covers: bool) -> Space | None:
         """Where the union lives; None when the spaces do not agree."""
@@ -145,7 +147,9 @@ class Sharing:
             return Space.ARENA
         return Space.OUTPUT if inside else None
 
-    def _sound(self, step: int, link: Link, a: int, b: int, shift: int) -> bool:
+    def _sound(self, step: int, link: Link, a: int, b: int, shift: int) -> tuple[bool, bool]:
+        """Whether no value destroys another one that is alive; and whether the values that hold the
+        link's content do so wherever they overlap, even outside the link."""
         x, y = self.storage[a], self.storage[b]
         source, target = self.numbers(step, link)
         start = self.find(source)[1] + link.source
@@ -157,23 +161,25 @@ class Sharing:
             others = [number[v] for v in op.operands if v is not None]
             others += [number[v] for v in op.results]
             if all(v in (source, target) or self.find(v)[0] not in (a, b) for v in others):
-                return link.content or self._exact(source, target, shift)
+                return link.content or self._exact(source, target, shift), link.content
         if x.count * y.count > PATIENCE:
-            return False
+            return False, False
         group = self._content(source), self._content(target)
         left = [(v, o, o + self.timeline.size[v]) for v, o in self.members(a)]
         right = [(v, o + shift, o + shift + self.timeline.size[v]) for v, o in self.members(b)]
+        alike = link.content
         for u, u_low, u_high in left:
             for w, w_low, w_high in right:
                 low, high = max(u_low, w_low), min(u_high, w_high)
                 if low >= high:
                     continue
                 if link.content and (self._content(u), self._content(w)) == group:
-                    if low < linked[0] or high > linked[1]:
-                        return False
-                elif not (self._before(u, w, u_low - w_low) or self._before(w, u, w_low - u_low)):
-                    return False
-        return True
+                    if linked[0] <= low and high <= linked[1]:
+                        continue
+                    alike = False
+                if not (self._before(u, w, u_low - w_low) or self._before(w, u, w_low - u_low)):
+                    return False, False
+        return True, alike
 
     def _before(self, u: int, w: int, distance: int) -> bool:
         """Whether u is dead when w, ``distance`` bytes before it, is stored."""
@@ -205,10 +211,11 @@ class Sharing:
             value = self._group[value]
         return value
 
-    def _join(self, a: int, b: int, shift: int, space: Space, link: Link, source: int, target: int) -> None:  # fmt: skip
+    def _join(self, a: int, b: int, shift: int, space: Space, step: int, link: Link, alike: bool) -> None:  # fmt: skip
         x, y = self.storage[a], self.storage[b]
+        source, target = self.numbers(step, link)
         group = -1
-        if link.content:
+        if alike:
             group, into = self._content(source), self._content(target)
             if self.storage[a].count > self.storage[b].count:
                 group, into = into, group
