@@ -26,18 +26,18 @@ __all__ = [
     "load_file",
 ]  # fmt: skip
 
+_PREPARE = "fold-constants,drop-identity,fold-bn"
+_LOWER = "expand-ops,dce,fold-constants,drop-identity"
+_FUSE = "fuse-maps,fuse-conv-relu"
 _PLACE = "liveness,plan-arena"
-_OPTIMISE = (
-    "fold-constants,drop-identity,fold-bn,expand-ops,fold-constants,drop-identity,cse,"
-    "fuse-maps,fuse-conv-relu,fuse-maps,cse,dce"
-)
 #: pipelines by name
 PIPELINES: dict[str, str] = {
     "O0": f"expand-ops,dce,{_PLACE}",
-    "O1": f"fold-constants,drop-identity,fold-bn,expand-ops,fuse-maps,dce,{_PLACE}",
-    "O2": f"{_OPTIMISE},{_PLACE}",
-    "default": f"{_OPTIMISE},{_PLACE}",
+    "O1": f"{_PREPARE},{_LOWER},{_FUSE},dce,{_PLACE}",
+    # what fusion into a conv leaves behind may fuse with each other, and become equal
+    "O2": f"{_PREPARE},{_LOWER},cse,{_FUSE},fuse-maps,cse,dce,{_PLACE}",
 }
+PIPELINES["default"] = PIPELINES["O2"]
 
 _MAX_ROUNDS = 10
 

@@ -20,18 +20,24 @@ class CommonSubexpressions(Pass):
 
     Constants are compared by content. Random ops and ops with bodies (`if`, `loop`) are left alone.
 
-    before:
-        %0 = input "x" : f32[4]
-        %1 = onnx.Exp %0 : f32[4]
-        %2 = onnx.Exp %0 : f32[4]
-        %3 = onnx.Add %1 %2 : f32[4]
-        output %3 as "y"
+    Before:
 
-    after:
-        %0 = input "x" : f32[4]
-        %1 = onnx.Exp %0 : f32[4]
-        %2 = onnx.Add %1 %1 : f32[4]
-        output %2 as "y"
+        graph "g" {opsets = {"" = 17}} {
+          %0 = input() "x" : f32[4]
+          %1 = onnx.Exp(%0) : f32[4]
+          %2 = onnx.Exp(%0) : f32[4]
+          %3 = onnx.Add(%1, %2) : f32[4]
+          output(%3) {names = ["y"]}
+        }
+
+    After:
+
+        graph "g" {opsets = {"" = 17}} {
+          %0 = input() "x" : f32[4]
+          %1 = onnx.Exp(%0) : f32[4]
+          %2 = onnx.Add(%1, %1) : f32[4]
+          output(%2) {names = ["y"]}
+        }
     """
 
     name: ClassVar[str] = "cse"

@@ -14,16 +14,22 @@ from dlc.rewrite.base import Pass
 class DeadCode(Pass):
     """Remove what no output depends on. Graph inputs stay, for callers pass them.
 
-    before:
-        %0 = input "x" : f32[4]
-        %1 = onnx.Relu %0 : f32[4]
-        %2 = onnx.Exp %0 : f32[4]
-        output %1 as "y"
+    Before:
 
-    after:
-        %0 = input "x" : f32[4]
-        %1 = onnx.Relu %0 : f32[4]
-        output %1 as "y"
+        graph "g" {opsets = {"" = 17}} {
+          %0 = input() "x" : f32[4]
+          %1 = onnx.Relu(%0) : f32[4]
+          %2 = onnx.Exp(%0) : f32[4]
+          output(%1) {names = ["y"]}
+        }
+
+    After:
+
+        graph "g" {opsets = {"" = 17}} {
+          %0 = input() "x" : f32[4]
+          %1 = onnx.Relu(%0) : f32[4]
+          output(%1) {names = ["y"]}
+        }
     """
 
     name: ClassVar[str] = "dce"

@@ -29,16 +29,24 @@ class DropIdentity(RulePass):
     transposes that keep the order, padding by nothing, slices of everything, a concat of one;
     transpose of a transpose, reshape of a reshape, and a cast there and back that loses nothing.
 
-    before:
-        %0 = input "x" : f32[2,3]
-        %1 = onnx.Identity %0 : f32[2,3]
-        %2 = onnx.Transpose %1 {perm = [1, 0]} : f32[3,2]
-        %3 = onnx.Transpose %2 {perm = [1, 0]} : f32[2,3]
-        output %3 as "y"
+    Before:
 
-    after:
-        %0 = input "x" : f32[2,3]
-        output %0 as "y"
+        graph "g" {opsets = {"" = 17}} {
+          %0 = input() "x" : f32[2,3]
+          %1 = onnx.Identity(%0) : f32[2,3]
+          %2 = onnx.Transpose(%1) {perm = [1, 0]} : f32[3,2]
+          %3 = onnx.Transpose(%2) {perm = [1, 0]} : f32[2,3]
+          %4 = onnx.Relu(%3) : f32[2,3]
+          output(%4) {names = ["y"]}
+        }
+
+    After:
+
+        graph "g" {opsets = {"" = 17}} {
+          %0 = input() "x" : f32[2,3]
+          %1 = onnx.Relu(%0) : f32[2,3]
+          output(%1) {names = ["y"]}
+        }
     """
 
     name: ClassVar[str] = "drop-identity"

@@ -16,15 +16,23 @@ class ExpandOps(Pass):
 
     An op dlc cannot expand is an UnsupportedError that names the operator, its node and the remedy.
 
-    before:
-        %0 = input "x" : f32[4]
-        %1 = onnx.Relu %0 : f32[4]
-        output %1 as "y"
+    Before:
 
-    after:
-        %0 = input "x" : f32[4]
-        %1 = map %0 {expr = max(a0, 0)} : f32[4]
-        output %1 as "y"
+        graph "g" {opsets = {"" = 17}} {
+          %0 = input() "x" : f32[2,3]
+          %1 = onnx.HardSigmoid(%0) : f32[2,3]
+          %2 = onnx.Flatten(%1) {axis = 0} : f32[1,6]
+          output(%2) {names = ["y"]}
+        }
+
+    After:
+
+        graph "g" {opsets = {"" = 17}} {
+          %0 = input() "x" : f32[2,3]
+          %1 = map(%0) {expr = `max(min(0.20000000298023224 * a0 + 0.5, 1.0), 0.0)`} : f32[2,3]
+          %2 = reshape(%1) {shape = [1, 6]} : f32[1,6]
+          output(%2) {names = ["y"]}
+        }
     """
 
     name: ClassVar[str] = "expand-ops"

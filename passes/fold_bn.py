@@ -26,16 +26,27 @@ class FoldBatchNorm(RulePass):
     has other readers, when it is training, when something is no constant, and before a Conv whose
     padding would need the shift too. Reassociates: results differ in the last digits.
 
-    before:
-        %0 = input "x" : f32[1,1,2,2]
-        %1 = onnx.Conv %0 %w : f32[1,2,2,2]
-        %2 = onnx.BatchNormalization %1 %scale %bias %mean %variance : f32[1,2,2,2]
-        output %2 as "y"
+    Before:
 
-    after:
-        %0 = input "x" : f32[1,1,2,2]
-        %1 = onnx.Conv %0 %new_w %new_bias : f32[1,2,2,2]
-        output %1 as "y"
+        graph "g" {opsets = {"" = 17}} {
+          %0 = input() "x" : f32[1,1,2,2]
+          %1 = constant() {value = dense<f32[1,1,1,1] 3.0>} "w" : f32[1,1,1,1]
+          %2 = onnx.Conv(%0, %1) "conv" : f32[1,1,2,2]
+          %3 = constant() {value = dense<f32[1] 2.0>} "gamma" : f32[1]
+          %4 = constant() {value = dense<f32[1] 1.0>} "beta" : f32[1]
+          %5 = onnx.BatchNormalization(%2, %3, %4, %4, %4) {epsilon = 0.0} "bn" : f32[1,1,2,2]
+          output(%5) {names = ["y"]}
+        }
+
+    After:
+
+        graph "g" {opsets = {"" = 17}} {
+          %0 = input() "x" : f32[1,1,2,2]
+          %1 = constant() {value = dense<f32[1,1,1,1] 6.0>} "w" : f32[1,1,1,1]
+          %2 = constant() {value = dense<f32[1] -1.0>} "beta" : f32[1]
+          %3 = onnx.Conv(%0, %1, %2) "conv+bn" : f32[1,1,2,2]
+          output(%3) {names = ["y"]}
+        }
     """
 
     name: ClassVar[str] = "fold-bn"
@@ -206,6 +217,8 @@ def _rebuilt(match: Match, weights: Array, bias: Array, replaced: Op) -> Value:
     label = joined_label(
         *((anchor, replaced) if replaced is not anchor else (match.op("bn"), anchor))
     )
-    with graph.labelled(label):
-        operands = [match["x"], *(graph.add_constant(a.astype(dtype)) for a in (weights, bias))]
-        return graph.add(operator, operands, types=replaced.types[:1]).result
+    shift_label = (match.get("b") or match["bias"]).op.label
+    new_weights = graph.add_constant(weights.astype(dtype), match["w"].op.label)
+    new_bias = graph.add_constant(bias.astype(dtype), shift_label)
+    operands = [match["x"], new_weights, new_bias]
+    return graph.add(operator, operands, types=replaced.types[:1], label=label).result

@@ -30,15 +30,23 @@ class FoldConstants(Pass):
     four times its operands (a `ConstantOfShape` or `Expand` is smaller as an op), or when computing
     them would take too long. Random ops are never folded.
 
-    before:
-        %0 = constant 2.0 : f32[]
-        %1 = constant 3.0 : f32[]
-        %2 = onnx.Add %0 %1 : f32[]
-        output %2 as "y"
+    Before:
 
-    after:
-        %0 = constant 5.0 : f32[]
-        output %0 as "y"
+        graph "g" {opsets = {"" = 17}} {
+          %0 = input() "x" : f32[2,3]
+          %1 = onnx.Shape(%0) : i64[2]
+          %2 = constant() {value = dense<i64[1] 0>} : i64[1]
+          %3 = onnx.Gather(%1, %2) : i64[1]
+          output(%3) {names = ["rows"]}
+        }
+
+    After:
+
+        graph "g" {opsets = {"" = 17}} {
+          %0 = input() "x" : f32[2,3]
+          %1 = constant() {value = dense<i64[1] 2>} : i64[1]
+          output(%1) {names = ["rows"]}
+        }
     """
 
     name: ClassVar[str] = "fold-constants"

@@ -35,18 +35,24 @@ class FuseConvRelu(Pass):
     ONNX ops, those that will fuse (and only those) are expanded first. `max_size` bounds the nodes
     of an epilogue, `max_operands` what it reads.
 
-    before:
-        %0 = input "x" : f32[2,3]
-        %1 = input "w" : f32[3,4]
-        %2 = contract %0 %1 : f32[2,4]
-        %3 = map %2 {expr = max(a0, 0.0)} : f32[2,4]
-        output %3 as "y"
+    Before:
 
-    after:
-        %0 = input "x" : f32[2,3]
-        %1 = input "w" : f32[3,4]
-        %2 = contract %0 %1 {epilogue = max(a0, 0.0)} : f32[2,4]
-        output %2 as "y"
+        graph "g" {
+          %0 = input() "x" : f32[2,3]
+          %1 = input() "w" : f32[3,4]
+          %2 = contract(%0, %1) {epilogue = `a0`, transpose_lhs = false, transpose_rhs = false} "matmul" : f32[2,4]
+          %3 = map(%2) {expr = `max(a0, 0)`} "relu" : f32[2,4]
+          output(%3) {names = ["y"]}
+        }
+
+    After:
+
+        graph "g" {
+          %0 = input() "x" : f32[2,3]
+          %1 = input() "w" : f32[3,4]
+          %2 = contract(%0, %1) {epilogue = `max(a0, 0)`, transpose_lhs = false, transpose_rhs = false} "matmul+relu" : f32[2,4]
+          output(%2) {names = ["y"]}
+        }
     """
 
     name: ClassVar[str] = "fuse-conv-relu"
@@ -162,8 +168,10 @@ def _stand_in(trial: Graph, value: Value) -> Value:
 
 def _expanded(op: Op) -> Op:
     """The core op that computes the result of ``op``, which is expanded if it is a named op."""
-    use = op.result.uses[0]
-    expand_op(op)
+    graph, use = op.graph, op.result.uses[0]
+    before = [v.op for v in op.operands if v is not None]
+    if expand_op(op):
+        erase_dead(graph, *before)
     value = use.op.operands[use.index]
     assert value is not None
     return value.op

@@ -28,16 +28,23 @@ class FuseMaps(Pass):
     smaller than its reader (unless its expression is cheap), or an expensive expression would appear
     twice. `max_size` bounds the nodes of an expression, `max_operands` what one loop reads.
 
-    before:
-        %0 = input "x" : f32[4]
-        %1 = map %0 {expr = exp(a0)} : f32[4]
-        %2 = map %1 {expr = a0 + 1.0} : f32[4]
-        output %2 as "y"
+    Before:
 
-    after:
-        %0 = input "x" : f32[4]
-        %1 = map %0 {expr = exp(a0) + 1.0} : f32[4]
-        output %1 as "y"
+        graph "g" {
+          %0 = input() "x" : f32[4]
+          %1 = map(%0) {expr = `exp(a0)`} "exp" : f32[4]
+          %2 = constant() {value = dense<f32[] 0.5>} : f32[]
+          %3 = map(%1, %2) {expr = `a0 * a1`} "half" : f32[4]
+          output(%3) {names = ["y"]}
+        }
+
+    After:
+
+        graph "g" {
+          %0 = input() "x" : f32[4]
+          %1 = map(%0) {expr = `exp(a0) * 0.5`} "exp+half" : f32[4]
+          output(%1) {names = ["y"]}
+        }
     """
 
     name: ClassVar[str] = "fuse-maps"

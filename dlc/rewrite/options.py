@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import types
 import typing
 from typing import Any
@@ -10,6 +11,8 @@ from typing import Any
 from dlc.errors import PassError
 from dlc.rewrite.base import Pass
 
+_ITEM = re.compile(r"""'[^']*'|"[^"]*"|[^,]+""")
+_SPECIAL = re.compile(r"""[\s,={}()'"]""")
 #: an option without a value is switched on
 _BOOLEANS = {"true": True, "1": True, "": True, "false": False, "0": False}
 
@@ -47,6 +50,8 @@ def option_types(cls: type[Pass]) -> dict[str, Any]:
 
 def type_name(hint: Any) -> str:
     """A type as an error message shows it."""
+    if typing.get_origin(hint) is typing.Literal:
+        return "/".join(map(str, typing.get_args(hint)))
     return hint.__name__ if isinstance(hint, type) and not typing.get_args(hint) else str(hint)
 
 
@@ -99,7 +104,7 @@ def _one_of(text: str, choices: dict[str, Any]) -> Any:
 
 def _parse_tuple(text: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     inner = text[1:-1] if text[:1] == "(" and text[-1:] == ")" else text
-    items = [item.strip() for item in inner.split(",") if item.strip()]
+    items = [item.strip() for item in _ITEM.findall(inner) if item.strip()]
     if not arguments:
         return tuple(items)
     if len(arguments) == 2 and arguments[1] is Ellipsis:
@@ -112,4 +117,7 @@ def _format(value: Any) -> str:
         return str(value).lower()
     if isinstance(value, tuple):
         return f"({','.join(map(_format, value))})"
-    return str(value)
+    text = str(value)
+    if isinstance(value, str) and (not text or _SPECIAL.search(text)):
+        return f'"{text}"' if "'" in text else f"'{text}'"
+    return text
