@@ -11,6 +11,8 @@ from typing import Any
 
 import numpy as np
 
+from dlc.ir.types import DType
+
 Array = Any
 
 
@@ -59,6 +61,22 @@ def _erf(x: Array) -> Array:
     x = np.asarray(x)
     flat = [math.erf(v) for v in x.astype(np.float64).ravel().tolist()]
     return np.array(flat, dtype=np.float64).reshape(x.shape).astype(x.dtype)
+
+
+def convert(array: Array, dtype: DType) -> Array:
+    """The meaning of a cast, where C, numpy and ONNX leave it open: float to integer truncates,
+    what does not fit becomes the nearest value that does, and NaN becomes 0.
+    """
+    array = np.asarray(array)
+    if not dtype.is_integer or not DType.of(array).is_float:
+        return array.astype(dtype.numpy)
+    wide = array.astype(np.float64)  # exact: no float is wider
+    bits = int(dtype.value[1:])
+    least, end = (-(2 ** (bits - 1)), 2 ** (bits - 1)) if dtype.is_signed else (0, 2**bits)
+    inside = (wide > least - 1) & (wide < end)
+    whole = np.where(inside, wide, 0).astype(dtype.numpy)
+    nearest = np.where(wide < 0, np.array(least, dtype.numpy), np.array(end - 1, dtype.numpy))
+    return np.asarray(np.where(inside | np.isnan(wide), whole, nearest))
 
 
 _TABLE = [

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import reduce
-
 import numpy as np
 
 from dlc.errors import VerifyError
@@ -101,9 +99,12 @@ for _type, _text in (_UNARY | _BINARY).items():
 def variadic(call: OnnxCall, *operands: Value) -> Value:
     function = _VARIADIC.get(call.operator.type, "add")
     terms: list[Expr] = [Arg(i) for i in range(len(operands))]
-    expr = reduce(lambda left, right: Call(function, (left, right)), terms)
-    if call.operator.type == "Mean" and len(terms) > 1:
-        expr = Call("div", (expr, Const(float(len(terms)))))
+    while len(terms) > 1:  # a balanced tree: what walks expressions is recursive
+        pairs = [Call(function, (a, b)) for a, b in zip(terms[::2], terms[1::2], strict=False)]
+        terms = [*pairs, *terms[len(pairs) * 2 :]]
+    expr = terms[0]
+    if call.operator.type == "Mean" and len(operands) > 1:
+        expr = Call("div", (expr, Const(float(len(operands)))))
     return compute(expr, *operands)
 
 
