@@ -2,7 +2,8 @@
 
 An expression is a tree of arguments ``a0, a1, ...``, constants and calls. It is untyped by itself:
 ``dtype_of`` types it from the dtypes of the arguments. A constant takes the dtype of the operands
-beside it; ``f32(0.5)`` (any dtype name) casts, and types a constant that stands alone.
+beside it; ``f32(0.5)`` (any dtype name) casts (``scalars.convert``), and types a constant that
+stands alone.
 Text is Python's own expression syntax: ``max(a0 * a1 + 0.5, 0.0)``.
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import math
+import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -17,10 +19,12 @@ from typing import Any
 import numpy as np
 
 from dlc.errors import ParseError, VerifyError
-from dlc.ir.scalars import SCALARS
+from dlc.ir.scalars import SCALARS, convert
 from dlc.ir.types import DType
 
 CASTS = {dtype.value: dtype for dtype in DType if dtype is not DType.STRING}
+MAX_DEPTH = 200  # of nesting that is parsed: what walks trees is recursive
+_ARGUMENT = re.compile(r"a[0-9]{1,6}")
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _PRECEDENCE = {"add": 1, "sub": 1, "mul": 2, "div": 2}
 _AST_BINARY = {ast.Add: "add", ast.Sub: "sub", ast.Mult: "mul", ast.Div: "div"}
@@ -110,33 +114,43 @@ def parse_expr(text: str) -> Expr:
     try:
         tree = ast.parse(text.strip(), mode="eval").body
     except (SyntaxError, ValueError, RecursionError, MemoryError) as error:
-        raise ParseError(f"{text!r} is not a scalar expression") from error
+        raise ParseError(f"{_short(text)!r} is not a scalar expression") from error
     return _from_ast(tree, text)
 
 
-def _from_ast(node: ast.expr, text: str) -> Expr:
+def _short(text: str) -> str:
+    return text if len(text) <= 80 else text[:77] + "..."
+
+
+def _from_ast(node: ast.expr, text: str, depth: int = 0) -> Expr:
+    if depth > MAX_DEPTH:
+        raise ParseError(f"{_short(text)!r} nests deeper than {MAX_DEPTH}")
     if isinstance(node, ast.Name):
-        if node.id[:1] == "a" and node.id[1:].isdigit():
+        if _ARGUMENT.fullmatch(node.id):
             return Arg(int(node.id[1:]))
         if node.id in ("inf", "nan"):
             return Const(float(node.id))
     elif isinstance(node, ast.Constant) and isinstance(node.value, bool | int | float):
         return Const(node.value)
     elif isinstance(node, ast.UnaryOp) and isinstance(node.op, ast.USub):
-        operand = _from_ast(node.operand, text)
+        operand = _from_ast(node.operand, text, depth + 1)
         if isinstance(operand, Const) and not isinstance(operand.value, bool):
             return Const(-operand.value)
         return Call("neg", (operand,))
     elif isinstance(node, ast.BinOp) and type(node.op) in _AST_BINARY:
-        operands = (_from_ast(node.left, text), _from_ast(node.right, text))
+        operands = (
+            _from_ast(node.left, text, depth + 1),
+            _from_ast(node.right, text, depth + 1),
+        )
         return Call(_AST_BINARY[type(node.op)], operands)
     elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and not node.keywords:
         # `and_` because and, or, not are Python keywords
         name = node.func.id.removesuffix("_")
         arity = 1 if name in CASTS else SCALARS[name].arity if name in SCALARS else -1
         if arity == len(node.args):
-            return Call(name, tuple(_from_ast(arg, text) for arg in node.args))
-    raise ParseError(f"{ast.unparse(node)!r} in {text!r} is not a scalar expression")
+            return Call(name, tuple(_from_ast(arg, text, depth + 1) for arg in node.args))
+    part = ast.get_source_segment(text.strip(), node) or ast.dump(node)
+    raise ParseError(f"{_short(part)!r} in {_short(text)!r} is not a scalar expression")
 
 
 def _format(node: Expr, parent: int) -> str:
@@ -192,7 +206,7 @@ def _evaluate(node: Expr, arrays: Sequence[Any], dtypes: Sequence[DType], want: 
     assert isinstance(node, Call)
     if node.function in CASTS:
         target = CASTS[node.function]
-        return np.asarray(_evaluate(node.args[0], arrays, dtypes, target)).astype(target.numpy)
+        return convert(_evaluate(node.args[0], arrays, dtypes, target), target)
     inner = operand_dtype(node, dtypes) or want
     values = [_evaluate(arg, arrays, dtypes, inner) for arg in node.args]
     return SCALARS[node.function].numpy(*values)

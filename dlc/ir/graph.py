@@ -155,10 +155,11 @@ class Graph:
     def set_outputs(self, outputs: Mapping[str, Value] | Iterable[tuple[str, Value]]) -> None:
         """Declare the graph's outputs, in order (replacing an earlier declaration)."""
         pairs = list(outputs.items() if isinstance(outputs, Mapping) else outputs)
+        operator, values = Output(tuple(name for name, _ in pairs)), tuple(v for _, v in pairs)
+        self._check_operands(operator, values)
         if self._output is not None:
             self.erase(self._output)
-        operator = Output(tuple(name for name, _ in pairs))
-        self._output = self._insert(operator, tuple(v for _, v in pairs), (), "")
+        self._output = self._insert(operator, values, (), "")
 
     @contextlib.contextmanager
     def labelled(self, label: str) -> Iterator[None]:
@@ -179,6 +180,10 @@ class Graph:
         self._link(op)
         self._changed()
         return op
+
+    def _check_member(self, op: Op) -> None:
+        if op not in self:
+            raise DlcError(f"{op!r} belongs to another graph or was erased")
 
     def _check_operands(self, operator: Operator, operands: Sequence[Value | None]) -> None:
         for port, value in enumerate(operands):
@@ -321,7 +326,7 @@ class Graph:
                     if value is None or state.get(value.op.id) == 2:
                         continue
                     if state.get(value.op.id) == 1:
-                        raise VerifyError(f"{value.op!r} depends on itself")
+                        raise VerifyError(f"{value.op!r} depends on itself (G3)")
                     stack.append(value.op)
         if self._output is not None:
             order.remove(self._output)
@@ -331,10 +336,13 @@ class Graph:
     # ---- rewriting ------------------------------------------------------------------------
 
     def replace_uses(self, old: Value, new: Value) -> None:
-        """Make every reader of ``old`` (outputs included) read ``new``."""
+        """Make every reader of ``old`` (outputs included) read ``new``.
+
+        The op of ``new`` itself goes on reading ``old``, so that a value can be wrapped.
+        """
         if old is new:
             return
-        for op in {use.op.id: use.op for use in old.uses}.values():
+        for op in {use.op.id: use.op for use in old.uses if use.op is not new.op}.values():
             self.set_operands(op, [new if v is old else v for v in op.operands])
 
     def replace(self, op: Op, values: Sequence[Value]) -> None:
@@ -345,6 +353,7 @@ class Graph:
 
     def set_operands(self, op: Op, operands: Sequence[Value | None]) -> None:
         """Change what an op reads (types of its results stay as they are)."""
+        self._check_member(op)
         self._check_operands(op.operator, operands)
         self._unlink(op)
         op.operands = tuple(operands)
@@ -365,6 +374,7 @@ class Graph:
 
     def erase(self, op: Op) -> None:
         """Remove an op nothing reads."""
+        self._check_member(op)
         if self._readers(op):
             raise VerifyError(f"{op!r} is still read by {self._uses_any(op)!r}")
         self._unlink(op)

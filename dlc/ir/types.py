@@ -41,6 +41,8 @@ class DType(enum.Enum):
     F8E5M2FNUZ = "f8e5m2fnuz"
     F8E8M0 = "f8e8m0"
     F4E2M1 = "f4e2m1"
+    F6E2M3 = "f6e2m3"
+    F6E3M2 = "f6e3m2"
     C64 = "c64"
     C128 = "c128"
     STRING = "string"
@@ -97,7 +99,7 @@ _ONNX = {
     DType.STRING: 8, DType.BOOL: 9, DType.F16: 10, DType.F64: 11, DType.U32: 12, DType.U64: 13,
     DType.C64: 14, DType.C128: 15, DType.BF16: 16, DType.F8E4M3FN: 17, DType.F8E4M3FNUZ: 18,
     DType.F8E5M2: 19, DType.F8E5M2FNUZ: 20, DType.U4: 21, DType.I4: 22, DType.F4E2M1: 23,
-    DType.F8E8M0: 24, DType.U2: 25, DType.I2: 26,
+    DType.F8E8M0: 24, DType.U2: 25, DType.I2: 26, DType.F6E2M3: 27, DType.F6E3M2: 28,
 }  # fmt: skip
 _NUMPY_NAMES = {
     DType.F32: "float32", DType.F64: "float64", DType.F16: "float16", DType.I8: "int8",
@@ -109,7 +111,7 @@ _ML_NAMES = {
     DType.BF16: "bfloat16", DType.F8E4M3FN: "float8_e4m3fn", DType.F8E4M3FNUZ: "float8_e4m3fnuz",
     DType.F8E5M2: "float8_e5m2", DType.F8E5M2FNUZ: "float8_e5m2fnuz", DType.I4: "int4",
     DType.U4: "uint4", DType.I2: "int2", DType.U2: "uint2", DType.F4E2M1: "float4_e2m1fn",
-    DType.F8E8M0: "float8_e8m0fnu",
+    DType.F8E8M0: "float8_e8m0fnu", DType.F6E2M3: "float6_e2m3fn", DType.F6E3M2: "float6_e3m2fn",
 }  # fmt: skip
 _OF_NUMPY = {name: dtype for dtype, name in (_NUMPY_NAMES | _ML_NAMES).items()}
 _BYTES = {

@@ -103,11 +103,11 @@ class _GraphReader(ValueReader):
 
     def label(self) -> str:
         lexer = self.lexer
-        if lexer.ahead[:1] == '"':
-            return self.string("an operator")
         if not is_word(lexer.ahead):
             raise lexer.error("an operator, or '}' to end the graph")
         label = lexer.take()
+        if label == "op" and lexer.ahead[:1] == '"':  # a name that is no word
+            return self.string("an operator")
         if lexer.accept(":"):
             label += f":{self.integer('an opset version')}"
         return label

@@ -65,7 +65,9 @@ class Printer:
             names[value] = f"%{len(names)}"
         operator = op.operator
         label = operator.label_in(opsets)
-        line = f"{label if _LABEL.fullmatch(label) else json.dumps(label)}({operands})"
+        if not _LABEL.fullmatch(label):
+            label = f"op {json.dumps(label)}"
+        line = f"{label}({operands})"
         if op.results:
             line = f"{', '.join([names[value] for value in op.results])} = {line}"
         try:
