@@ -1,5 +1,4 @@
-/* dlc_ceil_f32, dlc_ceil_f64: least integer not below x; -0, infinities and NaN stay.
- */
+/* dlc_ceil_f32, dlc_ceil_f64: least integer not below x; -0, infinities and NaN stay. */
 #ifndef DLC_CEIL_H
 #define DLC_CEIL_H
 

@@ -2,15 +2,16 @@
  *
  * acc[r][c] = sum over channel, kd, kh, kw of
  *     w[r][channel][kd][kh][kw] * x[channel][od*SD-PD+kd*DD][oh*SH-PH+kh*DH][(ox0+c)*SW-PW+kw*DW]
- * where x outside its D x H x W image is 0. Writes every element of acc[rows][cols].
+ * over the taps inside the D x H x W image: padding counts nothing, whatever the weight. Writes
+ * every element of acc[rows][cols].
  *
- * x     first channel of the group: channels x D x H x W floats
- * w     filter of the first row: rows x channels x KD x KH x KW floats, consecutive
- * sizes at least 0; strides S and dilations D at least 1; pads of any sign
+ * x      first channel of the group: channels x D x H x W floats
+ * w      filter of the first row: rows x channels x KD x KH x KW floats, consecutive
+ * sizes  at least 0; strides S and dilations D at least 1; pads of any sign
  *
  * Method: columns whose taps are all inside the image are computed in blocks of 4 rows x 2 vectors
  * that stay in registers over all channels and taps; the columns at the borders tap by tap, each
- * over its valid range of columns. No test depends on a pixel. Sums run in the order written above.
+ * over its valid range of columns. No test depends on a pixel.
  */
 #ifndef DLC_CONV_TILE_F32_H
 #define DLC_CONV_TILE_F32_H

@@ -1,15 +1,15 @@
 /* dlc_conv_transpose_tile_f32: a tile of a transposed convolution, rows output channels x cols
- * columns.
+ * output columns.
  *
  * acc[r][c] = sum over channel, kd, kh, kw, and input places (d, h, i) with
  *     d*SD-PD+kd*DD == od, h*SH-PH+kh*DH == oh, i*SW-PW+kw*DW == ox0+c, of
  *     w[channel][r][kd][kh][kw] * x[channel][d][h][i]
  * Writes every element of acc[rows][cols].
  *
- * x     first channel of the group: channels x D x H x W floats
- * w     filter of the first row for the first channel; filters of consecutive rows are KD*KH*KW
- * apart, those of consecutive channels w_channel apart sizes at least 0; strides S and dilations D
- * at least 1; pads of any sign
+ * x      first channel of the group: channels x D x H x W floats
+ * w      filter of the first row for the first channel; filters of consecutive rows are KD*KH*KW
+ *        apart, those of consecutive channels w_channel apart
+ * sizes  at least 0; strides S and dilations D at least 1; pads of any sign
  *
  * Method: tap by tap; for each tap the input columns that land in the tile are one range.
  */

@@ -1,5 +1,4 @@
-/* dlc_floor_f32, dlc_floor_f64: greatest integer not above x; -0, infinities and NaN stay.
- */
+/* dlc_floor_f32, dlc_floor_f64: greatest integer not above x; -0, infinities and NaN stay. */
 #ifndef DLC_FLOOR_H
 #define DLC_FLOOR_H
 

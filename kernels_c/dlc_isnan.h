@@ -1,5 +1,4 @@
-/* dlc_isnan_f32, dlc_isnan_f64: whether x is not a number.
- */
+/* dlc_isnan_f32, dlc_isnan_f64: whether x is not a number. */
 #ifndef DLC_ISNAN_H
 #define DLC_ISNAN_H
 

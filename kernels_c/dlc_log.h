@@ -2,8 +2,8 @@
  *
  * Error below 1.5 ulp, denormals included. log(0) is -inf, log(inf) inf, log of a negative NaN.
  * Method: x = 2^e m with m in sqrt(1/2)..sqrt(2), f = m - 1, s = f / (2 + f); then
- * log(m) = f - f^2/2 + s (f^2/2 + R(s^2)) with R a minimax polynomial of log((1+s)/(1-s))/s - 2. No
- * branch.
+ * log(m) = f - f^2/2 + s (f^2/2 + R(s^2)), R a minimax polynomial of log((1+s)/(1-s))/s - 2.
+ * No branch.
  */
 #ifndef DLC_LOG_H
 #define DLC_LOG_H

@@ -2,10 +2,11 @@
  *
  * f32 below 0.51 ulp, f64 below 1.5 ulp; special cases as C99 annex F (pow(x, 0) and pow(1, y) are
  * 1 even for NaN; a negative base with a broken exponent is NaN). Exponent 2 is exactly a * a,
- * which a compiler that sees the constant turns into one product. Method: exp(b log a); f32
- * computes in double, f64 carries the logarithm as a sum of two doubles. Integers wrap modulo
- * 2^bits; with a negative exponent the result is 1 / a^-b truncated: 0 unless a is 1 or -1 (and 0
- * for a = 0).
+ * which a compiler that sees the constant turns into one product.
+ * Integers wrap modulo 2^bits; with a negative exponent the result is 1 / a^-b truncated: 0 unless
+ * a is 1 or -1 (and 0 for a = 0).
+ * Method for floats: exp(b log a); f32 computes in double, f64 carries the logarithm as a sum of
+ * two doubles.
  */
 #ifndef DLC_POW_H
 #define DLC_POW_H

@@ -1,8 +1,8 @@
 /* dlc_quadrant_f64: x modulo pi/2, for any finite x; the first half of sine and cosine.
  *
  * Returns the nearest multiple of pi/2 modulo 4, and the rest in two parts, *high + *low, with
- * |rest| <= pi/4 (a little more by rounding) and an error below 2^-70 of itself.
- * Method: below 2^20 pi/2 in three parts (Cody and Waite); above, the product with as many bits of
+ * |rest| <= pi/4 (a little more by rounding) and an error below 2^-58 of itself.
+ * Method: below 4096, pi/2 in three parts (Cody and Waite); above, the product with as many bits of
  * 2/pi as matter, in integers (M. Payne and R. Hanek, 1983).
  */
 #ifndef DLC_QUADRANT_H
@@ -80,7 +80,7 @@ static inline unsigned dlc_quadrant_f64(double x, double *high, double *low) {
         *high = *low = x - x;
         return 0;
     }
-    return magnitude < 0x4130000000000000u ? dlc_quadrant_near_f64(x, high, low)
+    return magnitude < 0x40b0000000000000u ? dlc_quadrant_near_f64(x, high, low)
                                            : dlc_quadrant_far_f64(x, high, low);
 }
 

@@ -1,5 +1,4 @@
-/* dlc_sign_<type>: -1, 0 or 1, for floats and integers. NaN stays NaN; the sign of -0 is 0.
- */
+/* dlc_sign_<type>: -1, 0 or 1, for floats and integers. NaN stays NaN; the sign of -0 is 0. */
 #ifndef DLC_SIGN_H
 #define DLC_SIGN_H
 

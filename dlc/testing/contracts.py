@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import re
+import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -23,24 +24,22 @@ behaviour trapped; `docs/fuzzing_kernels.md` shows how.
 This page is made from the headers (`python -m dlc.testing.contracts > docs/kernels.md`).
 """
 
-_SECTIONS = (
-    ("Kernels over arrays", r"static inline \w+ {name}\([^)]*\*"),
-    ("Scalar functions", r"\b(dlc_\w+_(f32|##name)|dlc_cast_##from##_##to)\((float|T|F) "),
-    ("Parts that kernels share", r""),
+# what other kernels are made of; the rest is known by what it defines
+_SHARED = frozenset(
+    f"dlc_{part}" for part in ("bits", "exact", "fma", "lanes", "quadrant", "status", "tap")
 )
 
 
 def kernel_reference(directory: Path = DIRECTORY) -> str:
     """The text of docs/kernels.md."""
-    sections: dict[str, list[str]] = {title: [] for title, _ in _SECTIONS}
+    sections: dict[str, list[str]] = {
+        "Kernels over arrays": [], "Scalar functions": [], "Parts that kernels share": []
+    }  # fmt: skip
+    arrays, scalars, shared = sections.values()
     for path in sorted(directory.glob("*.h")):
         text = path.read_text(encoding="utf-8")
-        flat = " ".join(text.split())
-        shared = path.stem in ("dlc_fma", "dlc_bits", "dlc_exact", "dlc_quadrant")
-        title = _SECTIONS[-1][0] if shared else next(
-            title for title, mark in _SECTIONS if re.search(mark.format(name=path.stem), flat)
-        )  # fmt: skip
-        sections[title].append("\n".join(_entry(path.stem, text)))
+        entries = shared if path.stem in _SHARED else arrays if prototypes(text) else scalars
+        entries.append("\n".join(_entry(path.stem, text)))
     parts = [f"## {title}\n\n" + "\n\n".join(entries) for title, entries in sections.items()]
     return _INTRODUCTION + "\n" + "\n\n".join(parts) + "\n"
 
@@ -54,19 +53,27 @@ def contract(header: str) -> str:
     return "\n".join(lines).strip()
 
 
+def prototypes(header: str) -> list[str]:
+    """Prototypes of the functions of a header that take arrays and are no part of another."""
+    guard = re.search(r"#ifndef (\w+)_H\n", header)
+    name = guard[1].lower() if guard else ""
+    found = re.findall(rf"^static inline(\s+\w+\s+{name}\([^)]*\*[^)]*\)) {{", header, re.MULTILINE)
+    return [" ".join(prototype.split()) for prototype in found]
+
+
 def _entry(name: str, text: str) -> Iterator[str]:
     yield f"### {name}.h"
     yield ""
     yield "```text"
     yield contract(text)
     yield "```"
-    prototypes = re.findall(rf"^static inline (\w+ \*?{name}\([^)]*\)) {{", text, re.MULTILINE)
-    if prototypes:
+    if prototypes(text):
         yield ""
         yield "```c"
-        yield from (f"{prototype};" for prototype in prototypes)
+        for prototype in prototypes(text):
+            yield from textwrap.wrap(f"{prototype};", 98, subsequent_indent="    ")
         yield "```"
 
 
 if __name__ == "__main__":
-    print(kernel_reference(), end="")  # noqa: T201  # the page is the output
+    print(kernel_reference(), end="")  # the page is the output

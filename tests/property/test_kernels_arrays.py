@@ -1,0 +1,107 @@
+"""Matrix product, gather, resample and arg-max kernels against numpy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from kernel_library import BUILDS, EPSILON, EXAMPLES, F32, array_kernel, assert_within
+
+from dlc.ir.types import DType
+from dlc.testing import arrays, dtypes, shapes
+
+BAD_INDEX = 2
+
+
+@pytest.mark.parametrize("build", BUILDS, ids=" ".join)
+@settings(max_examples=EXAMPLES)
+@given(
+    rows=st.sampled_from([0, 1, 3, 4, 7, 8]), cols=st.sampled_from([0, 1, 5, 8, 33, 40, 64, 100]),
+    depth=st.sampled_from([0, 1, 2, 17, 50]), a_transposed=st.booleans(), b_layout=st.integers(0, 2),
+    data=st.data(),
+)  # fmt: skip
+def test_gemm_tile(build: tuple[str, ...], rows: int, cols: int, depth: int, a_transposed: bool,
+                   b_layout: int, data: st.DataObject) -> None:  # fmt: skip
+    a = data.draw(arrays(DType.F32, (depth, rows) if a_transposed else (rows, depth), huge=False))
+    # row-major, transposed, or every other column of a matrix twice as wide
+    shape = [(depth, cols), (cols, depth), (depth, 2 * cols)][b_layout]
+    b = data.draw(arrays(DType.F32, shape, huge=False))
+    a_steps = (1, rows) if a_transposed else (depth, 1)
+    b_steps = [(cols, 1), (1, depth), (2 * cols, 2)][b_layout]
+    acc = np.full((rows, cols), 9, F32)
+    array_kernel("dlc_gemm_tile_f32", build)(acc, rows, cols, depth, a, *a_steps, b, *b_steps)
+    left = (a.T if a_transposed else a).astype(np.float64)
+    right = [b, b.T, b[:, ::2]][b_layout].astype(np.float64)
+    with np.errstate(invalid="ignore"):
+        want = np.einsum("ik,kj->ij", left, right)
+        bound = (depth + 2) * EPSILON * np.einsum("ik,kj->ij", np.abs(left), np.abs(right))
+    assert_within(acc, want, bound + depth * 1e-44)
+
+
+@settings(max_examples=EXAMPLES)
+@given(outer=shapes(0, 2, max_size=3), axis=st.integers(1, 6), inner=shapes(0, 2, max_size=4),
+       count=st.integers(0, 7), dtype=dtypes(), wide=st.booleans(), data=st.data())  # fmt: skip
+def test_gather(outer: tuple[int, ...], axis: int, inner: tuple[int, ...], count: int,
+                dtype: DType, wide: bool, data: st.DataObject) -> None:  # fmt: skip
+    x = data.draw(arrays(dtype, (*outer, axis, *inner)))
+    positions = st.lists(st.integers(-axis, axis - 1), min_size=count, max_size=count)
+    index = np.array(data.draw(positions), np.int64 if wide else np.int32)
+    y = np.zeros((*outer, count, *inner), x.dtype)
+    result = gather(y, x, index, len(outer))
+    assert result == 0
+    assert y.tobytes() == np.take(x, index, axis=len(outer)).tobytes()
+
+
+def gather(y: np.ndarray, x: np.ndarray, index: np.ndarray, axis: int) -> int:
+    kernel = array_kernel(f"dlc_gather_i{8 * index.itemsize}")
+    outer, inner = int(np.prod(x.shape[:axis])), int(np.prod(x.shape[axis + 1 :]))
+    read, write = (a.reshape(-1).view(np.uint8) for a in (x, y))
+    return kernel(write, read, index, outer, x.shape[axis], inner * x.itemsize, index.size)
+
+
+@settings(max_examples=EXAMPLES)
+@given(size=st.integers(0, 5), wide=st.booleans(), data=st.data())
+def test_gather_refuses_an_index_out_of_range(size: int, wide: bool, data: st.DataObject) -> None:
+    integer = np.int64 if wide else np.int32
+    limits = np.iinfo(integer)
+    bad = data.draw(st.integers(size, limits.max) | st.integers(limits.min, -size - 1))
+    y = np.full((3, 2), 7, F32)
+    assert gather(y, np.ones((size, 2), F32), np.array([0, bad, 0], integer), 0) == BAD_INDEX
+    assert (y == 7).all()  # nothing was written
+
+
+@settings(max_examples=EXAMPLES)
+@given(outer=st.integers(0, 3), axis=st.integers(1, 6), inner=st.sampled_from([0, 1, 2, 9, 40]),
+       count=st.integers(0, 7), taps=st.integers(0, 4), data=st.data())  # fmt: skip
+def test_resample(outer: int, axis: int, inner: int, count: int, taps: int,
+                  data: st.DataObject) -> None:  # fmt: skip
+    x = data.draw(arrays(DType.F32, (outer, axis, inner), huge=False))
+    weight = data.draw(arrays(DType.F32, (count, taps), huge=False))
+    seed = data.draw(st.integers(0, 1000))
+    index = np.random.default_rng(seed).integers(0, axis, (count, taps)).astype(np.int32)
+    y = np.full((outer, count, inner), 7, F32)
+    array_kernel("dlc_resample_f32")(y, x, index, weight, outer, axis, inner, count, taps)
+    with np.errstate(invalid="ignore"):
+        terms = x.astype(np.float64)[:, index] * weight.astype(np.float64)[..., None]
+        want = terms.sum(axis=2)
+    assert_within(y, want, (taps + 2) * EPSILON * np.abs(terms).sum(axis=2) + taps * 1e-44)
+
+
+@settings(max_examples=EXAMPLES)
+@given(outer=st.integers(0, 3), axis=st.integers(1, 6), inner=st.sampled_from([0, 1, 2, 9]),
+       greatest=st.booleans(), last=st.booleans(), data=st.data())  # fmt: skip
+def test_arg_extreme(outer: int, axis: int, inner: int, greatest: bool, last: bool,
+                     data: st.DataObject) -> None:  # fmt: skip
+    x = data.draw(arrays(DType.F32, (outer, axis, inner)))
+    y = np.full((outer, inner), 7, np.int64)
+    name = "dlc_arg_max_f32" if greatest else "dlc_arg_min_f32"
+    array_kernel(name)(y, x, outer, axis, inner, int(last))
+    for o, j in np.ndindex(outer, inner):
+        line = x[o, :, j]
+        if np.isnan(line[0]):
+            assert y[o, j] == 0
+            continue
+        extreme = np.nanmax(line) if greatest else np.nanmin(line)
+        (places,) = np.nonzero(line == extreme)
+        assert y[o, j] == places[-1 if last else 0]
