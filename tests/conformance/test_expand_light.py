@@ -161,7 +161,9 @@ def test_mod(fmod):
 @pytest.mark.parametrize("op", ["Max", "Min", "Sum", "Mean"])
 @pytest.mark.parametrize("count", [1, 2, 4])
 def test_variadic(op, count):
-    check(op, *(normal(3, 1) if i % 2 else normal(1, 4) for i in range(count)), rtol=1e-6)
+    check(
+        op, *(normal(3, 1) if i % 2 else normal(1, 4) for i in range(count)), rtol=1e-6, atol=1e-6
+    )
 
 
 def test_integers_never_trap():
@@ -207,6 +209,21 @@ CASTS = [np.float32, np.float64, np.float16, np.int8, np.uint8, np.int32, np.int
 def test_cast(source, target):
     x = np.abs(normal(3, 4) * 10).astype(source)
     check("Cast", x, to=helper.np_dtype_to_tensor_dtype(np.dtype(target)))
+
+
+@pytest.mark.parametrize("target", [np.int8, np.uint8, np.int32, np.int64, np.uint64])
+@pytest.mark.parametrize("source", [np.float32, np.float64])
+def test_casts_to_integers_saturate(source, target):
+    """ONNX leaves these open; Python's exact integers say what truncating and clamping give."""
+    x = np.array([3.7, -3.7, 255.9, -1e30, 1e30, 2.0**31, -(2.0**63), 2.0**63, 2.0**64], source)
+    limits = np.iinfo(target)
+    expected = [min(max(int(v), int(limits.min)), int(limits.max)) for v in x]
+    feeds = np.concatenate([x, np.array([np.inf, -np.inf, np.nan], source)])
+    model = single(
+        "Cast", [feeds], 18, set(), 1, {"to": helper.np_dtype_to_tensor_dtype(np.dtype(target))}
+    )
+    (ours,) = interp.run(expanded(model), {"x0": feeds}).values()
+    assert ours.tolist() == [*expected, limits.max, limits.min, 0]
 
 
 @pytest.mark.parametrize("dtype", [np.int8, np.uint8, np.int16, np.uint16])
