@@ -89,6 +89,8 @@ class Builder:
             ):
                 self._inline(node, bool(operands[0].constant.reshape(-1)[0]), label)
                 return
+            if node.op_type == "Loop":  # captures come third, whatever is absent before them
+                operands += [None] * (2 - len(operands))
             attrs, captured = self._regions(node, operands, label)
             operands += captured
         else:

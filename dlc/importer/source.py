@@ -15,8 +15,8 @@ from onnx import inliner
 from dlc.errors import DlcError, ModelError
 
 OPSETS = range(7, 27)
-_MAX_NODES = 1_000_000
-_MAX_DEPTH = 32
+_MAX_NODES = 200_000
+_MAX_DEPTH = 16
 
 FunctionId = tuple[str, str, str]
 
@@ -50,6 +50,8 @@ def read(source: Any) -> Model:
             f"not {type(source).__name__}"
         )
     opsets = _opsets(proto)
+    for _ in all_nodes(proto.graph.node):  # refuses graphs that nest too deep for what follows
+        pass
     if proto.functions:
         _check_functions(proto)
         try:

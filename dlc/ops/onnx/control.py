@@ -7,6 +7,7 @@ Constraints, cited by errors:
 C1: a body's inputs have the types of the operands that feed them.
 C2: a loop-carried value leaves the body with the type it came in with.
 C3: the branches of an If agree in the dtype and rank of each result.
+C4: a condition is one bool, the most turns of a Loop one i64.
 """
 
 from __future__ import annotations
@@ -55,6 +56,11 @@ def _require_inputs(operator: OnnxOperator, body: Graph, fed: Sequence[TensorTyp
     )
 
 
+def _require_scalar(operator: OnnxOperator, type: TensorType | None, dtype: DType) -> None:
+    fits = type is None or (type.dtype is dtype and type.bounds in ((), (1,)))
+    operator.require(fits, "C4", f"{type} where {dtype.value}[] is needed")
+
+
 def _list(types: Sequence[TensorType | None]) -> str:
     return f"({', '.join(map(str, types))})"
 
@@ -66,6 +72,8 @@ def _infer_if(operator: OnnxOperator, operands: Types, constants: Arrays) -> tup
     branches = [operator.attr("then_branch"), operator.attr("else_branch")]
     for branch in branches:
         _require_inputs(operator, branch, operands[1:])
+    operator.require(bool(operands) and operands[0] is not None, "C4", "it needs a condition")
+    _require_scalar(operator, operands[0], DType.BOOL)
     condition = constants[0]
     if condition is not None:
         chosen = branches[0 if condition.reshape(-1)[0] else 1]
@@ -113,6 +121,11 @@ def _infer_loop(
 ) -> tuple[TensorType, ...]:
     body: Graph = operator.attr("body")
     carried = len(operands) - 2 - operator.captures
+    operator.require(
+        carried >= 0, "C4", "it needs its most turns and a condition, or their absence"
+    )
+    _require_scalar(operator, operands[0], DType.I64)
+    _require_scalar(operator, operands[1], DType.BOOL)
     scalars = [TensorType(DType.I64, ()), TensorType(DType.BOOL, ())]
     _require_inputs(operator, body, [*scalars, *operands[2:]])
     condition, *results = [value.type for value in body.outputs]
@@ -142,10 +155,8 @@ def _trips(operator: OnnxOperator, body: Graph, operands: Types, constants: Arra
             f"are not a constant, so its memory has no bound"
         )
     most = max(int(limit.reshape(-1)[0]), 0)
-    first = constants[1] if len(constants) > 1 else None
-    starts = (len(operands) < 2 or operands[1] is None) or (
-        first is not None and bool(first.reshape(-1)[0])
-    )
+    first = constants[1]
+    starts = operands[1] is None or (first is not None and bool(first.reshape(-1)[0]))
     if starts and _always_true(body.outputs[0], body.inputs[1]):
         return most
     return Symbol("turns", most)

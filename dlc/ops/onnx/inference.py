@@ -23,7 +23,8 @@ if TYPE_CHECKING:
 
 #: constants with more elements are never sizes, axes or scales, so inference has no use for them
 SMALL = 4096
-_SMALL_FLOATS = 64
+#: operators whose sizes may follow from floats; for all others a float is no size
+_FLOAT_SIZES = frozenset({"Range", "Resize", "Upsample", "OneHot"})
 #: a value beyond this size is a mistake or an attack
 MAX_BYTES = 1 << 40
 
@@ -41,13 +42,13 @@ def infer_node(
     Raises VerifyError when the operands do not fit the operator, UnsupportedError when the result
     types cannot be known when compiling.
     """
-    return _infer(operator, tuple(operands), tuple(_known(array) for array in constants))
+    return _infer(operator, tuple(operands), tuple(_known(operator, a) for a in constants))
 
 
-def _known(array: Array | None) -> Known:
-    if array is None or array.dtype == object:
+def _known(operator: OnnxOperator, array: Array | None) -> Known:
+    if array is None or array.size > SMALL or array.dtype.kind not in "iufb":
         return None
-    if array.size > (_SMALL_FLOATS if array.dtype.kind == "f" else SMALL):
+    if array.dtype.kind == "f" and operator.type not in _FLOAT_SIZES:
         return None
     return DType.of(array).onnx, array.shape, array.tobytes()
 
