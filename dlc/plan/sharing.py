@@ -66,12 +66,11 @@ def _apply(timeline: Timeline, phases: Iterable[list[Candidate]]) -> Sharing:
 
 
 def _keep(sharing: Sharing, change: Callable[[], list[bool]]) -> bool:
-    """Make a change unless it raises a peak; False when it was undone."""
+    """Make a change unless it raises the peak, or (the peak staying as it is) that with the
+    caller's buffers; False when it was undone."""
     before, mark = (sharing.peak, sharing.peak_with_io), sharing.mark
     change()
-    if sharing.mark == mark:
-        return True
-    if sharing.peak <= before[0] and sharing.peak_with_io <= before[1]:
+    if sharing.mark == mark or (sharing.peak, sharing.peak_with_io) <= before:
         return True
     sharing.rollback(mark)
     return False

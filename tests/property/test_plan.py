@@ -76,7 +76,7 @@ def inputs_of(graph: Graph) -> list[Any]:
     return [rng.uniform(-2, 2, v.shape).astype(np.float32) for v in graph.inputs]
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(graphs())
 def test_a_plan_computes_what_the_graph_does(graph: Graph) -> None:
     inputs = inputs_of(graph)
@@ -165,7 +165,7 @@ blocks = st.lists(
 )  # fmt: skip
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(blocks)
 def test_offsets_never_overlap_and_respect_alignment(found: list[Block]) -> None:
     offsets = assign(found)
