@@ -16,7 +16,7 @@ import numpy as np
 
 from dlc.ir.expr import A0, Expr
 from dlc.ir.operator import Array, Arrays, Cost, Types
-from dlc.ir.types import TensorType, broadcast_shapes
+from dlc.ir.types import DType, TensorType, broadcast_shapes
 from dlc.ops.core.operator import CoreOperator, OnnxBody
 
 
@@ -73,8 +73,9 @@ class WithEpilogue(CoreOperator):
     def evaluate(self, operands: Arrays) -> tuple[Array, ...]:
         arrays = [np.asarray(a) for a in operands]
         main, extras = arrays[: self.main_operands], arrays[self.main_operands :]
+        declared = self.accumulated([TensorType(DType.of(a), a.shape) for a in main])
         with np.errstate(all="ignore"):
-            value = np.asarray(self.accumulate(main)).astype(main[0].dtype, copy=False)
+            value = np.asarray(self.accumulate(main)).astype(declared.dtype.numpy, copy=False)
         result = self.epilogue.evaluate([value, *extras])
         return (np.broadcast_to(result, value.shape).astype(result.dtype, copy=False),)
 
