@@ -10,6 +10,7 @@ import hashlib
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import numpy as np
@@ -142,8 +143,9 @@ OPERATOR_MODULES = ("dlc.ops.core", "dlc.ops.onnx.operator")
 ENTRY_POINT_GROUP = "dlc.ops"
 
 
+@cache
 def discover_operators() -> None:
-    """Import every module that registers operators (by name: this room is below theirs)."""
+    """Import (once) every module that registers operators (by name: this room is below theirs)."""
     for module in OPERATOR_MODULES:
         importlib.import_module(module)
     from importlib.metadata import entry_points  # slow to import, rarely needed

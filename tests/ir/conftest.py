@@ -87,9 +87,11 @@ class Section(pytest.Item):
         body = re.sub(r"\n{2,}", "\n", body).rstrip("\n")
         lines = [line.strip() for line in output.splitlines() if line.strip() not in ("", "}")]
         checks = [f"// CHECK{'-NEXT' if i else ''}: {line}" for i, line in enumerate(lines)]
-        sections = _SPLIT.split(self.path.read_text("utf-8"))
+        text = self.path.read_text("utf-8")
+        sections = _SPLIT.split(text)
         sections[self.number] = "\n".join([body, *checks]) + "\n"
-        self.path.write_text("// -----\n".join(sections), "utf-8")
+        parts = zip(sections, [*_SPLIT.findall(text), ""], strict=True)
+        self.path.write_text("".join(section + split for section, split in parts), "utf-8")
 
     def repr_failure(self, excinfo: pytest.ExceptionInfo[BaseException]) -> str:  # type: ignore[override]
         if isinstance(excinfo.value, CheckError):
