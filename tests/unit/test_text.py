@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import enum
 import io
+import re
 import time
 import zipfile
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from dlc.ir.graph import Graph
 from dlc.ir.operator import Operator, Types, find_operator
 from dlc.ir.text import load, parse_graph, print_graph, save
 from dlc.ir.types import DType, TensorType
+from dlc.ir.verify import verify
 from dlc.ops.core.map import Map
 
 F32 = TensorType(DType.F32, (4,))
@@ -268,6 +270,14 @@ def test_a_failed_save_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(ModelError, match="No space left"):
         save(weighty(), tmp_path / "w.dlc")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_the_example_in_the_docs_is_what_would_be_printed() -> None:
+    page = Path(__file__).parents[2] / "docs" / "text_ir.md"
+    (example,) = re.findall(r"^```dlc\n(.*?)^```$", page.read_text(), re.MULTILINE | re.DOTALL)
+    graph = parse_graph(example)
+    verify(graph)
+    assert print_graph(graph) == example
 
 
 def test_twenty_thousand_ops_take_linear_time() -> None:
