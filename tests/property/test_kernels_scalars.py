@@ -103,7 +103,9 @@ def test_one_argument(name: str, dtype: str) -> None:
 
 @pytest.mark.parametrize("dtype", FLOATS)
 def test_sine_next_to_multiples_of_half_pi(dtype: str) -> None:
-    turns = np.concatenate([np.arange(1, 20_000), 2.0 ** np.arange(15, 1000 if dtype == "f64" else 120)])
+    turns = np.concatenate(
+        [np.arange(1, 20_000), 2.0 ** np.arange(15, 1000 if dtype == "f64" else 120)]
+    )
     near = (turns * (np.pi / 2)).astype(DType(dtype).numpy)
     hardest = np.array([6381956970095103.0 * 2.0**797, 16367173.0 * 2.0**72, np.pi])
     with np.errstate(over="ignore"):

@@ -149,7 +149,9 @@ def run_pool(name: str, build: tuple[str, ...], case: PoolCase, x: Array, cols: 
     for n, c in np.ndindex(*got.shape[:2]):
         for _, od, oh, ox, _, count in tiles((1, *got.shape[2:]), 1, cols):
             acc = np.full(count, 9, F32)
-            array_kernel(name, build)(acc, count, x[n, c], od, oh, ox, *window_arguments(case), *more)
+            array_kernel(name, build)(
+                acc, count, x[n, c], od, oh, ox, *window_arguments(case), *more
+            )
             got[n, c, od, oh, ox : ox + count] = acc
     return got.reshape(case.batch, case.channels, *case.out)
 
