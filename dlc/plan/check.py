@@ -59,7 +59,7 @@ def verify_plan(folder: Path) -> Report:
     stated = read_metadata(Path(folder))
     _check_extents(stated)
     _check_lifetimes(stated)
-    _check_overlaps(stated)
+    check_overlaps(stated)
     Replay(stated).run()
     peak, step, with_io = _check_figures(stated)
     addresses = check_calls(stated, Path(folder) / "model.c")
@@ -130,7 +130,7 @@ def _check_lifetimes(stated: Stated) -> None:
             raise PlanError(f"step {step.index} ({step.name}) frees other buffers than die there")
 
 
-def _check_overlaps(stated: Stated) -> None:
+def check_overlaps(stated: Stated) -> None:
     """Arena buffers that live at one step do not overlap."""
     if stated.on_heap:
         return

@@ -52,10 +52,11 @@ def lower_bound(blocks: Sequence[Block]) -> int:
     return max(most_units * unit - slack, most)
 
 
-def assign(blocks: Sequence[Block], seed: int = 0) -> list[int]:
+def assign(blocks: Sequence[Block], *, seed: int = 0, effort: int = EFFORT) -> list[int]:
     """An offset for each block, such that no two alive at one step overlap.
 
-    Deterministic. The height is the lower bound wherever the search gets that far.
+    Deterministic. The height is the lower bound wherever the search gets that far; ``effort`` bounds
+    how far it goes.
     """
     bound = lower_bound(blocks)
     best = _by_time(blocks)
@@ -64,7 +65,7 @@ def assign(blocks: Sequence[Block], seed: int = 0) -> list[int]:
     neighbours = _neighbours(blocks)
     if neighbours is None:
         return best
-    search = _Search(blocks, neighbours, bound, best)
+    search = _Search(blocks, neighbours, bound, best, effort)
     return search.run(random.Random(seed))  # noqa: S311  # not for secrets
 
 
@@ -143,10 +144,11 @@ class _Search:
     """Orders of placement, and what came of the best."""
 
     def __init__(self, blocks: Sequence[Block], neighbours: list[list[int]], bound: int,
-                 best: list[int]) -> None:  # fmt: skip
+                 best: list[int], effort: int) -> None:  # fmt: skip
         self.blocks = blocks
         self.neighbours = neighbours
         self.bound = bound
+        self.effort = effort
         self.best = best
         self.least = height(blocks, best)
 
@@ -160,7 +162,7 @@ class _Search:
                 if self.least <= self.bound:
                     return self.best
         pairs = len(self.blocks) + sum(map(len, self.neighbours))
-        rounds = min(ROUNDS, EFFORT // pairs)
+        rounds = min(ROUNDS, self.effort // pairs)
         starts.sort(key=lambda start: start[:2])
         for _, _, order, tight in starts[:4]:
             self._improve(order, tight, rounds // 4, chance)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dlc.ir.graph import Graph, Op, Value
 from dlc.plan.aliasing import Sharing
 from dlc.plan.annotations import annotate, program_of, with_offsets
-from dlc.plan.offsets import Block, assign
+from dlc.plan.offsets import EFFORT, Block, assign, height
 from dlc.plan.program import Placement, Program, Space
 from dlc.plan.schedule import orders
 from dlc.plan.sharing import cost, share
@@ -61,18 +61,15 @@ def plan_offsets(graph: Graph, align: int = 0) -> Program:
     natural = _natural_alignment(program)
     arena = [b for b in program.buffers if b.space is Space.ARENA]
     best: list[int] = []
-    for least in (align,) if align else (16, 1):
+    # a wide alignment is a nicety: little is spent on looking for it
+    for least, effort in ((align, EFFORT),) if align else ((16, EFFORT // 10), (1, EFFORT)):
         blocks = [Block(b.size, b.first, b.last, max(least, natural[b.id])) for b in arena]
-        found = assign(blocks)
-        if not best or _extent(blocks, found) < _extent(blocks, best):
+        found = assign(blocks, effort=effort)
+        if not best or height(blocks, found) < height(blocks, best):
             best = found
-        if _extent(blocks, best) == program.lower_bound:
+        if height(blocks, best) == program.lower_bound:
             break
     return with_offsets(program, {b.id: o for b, o in zip(arena, best, strict=True)})
-
-
-def _extent(blocks: list[Block], offsets: list[int]) -> int:
-    return max((b.size + o for b, o in zip(blocks, offsets, strict=True)), default=0)
 
 
 def _natural_alignment(program: Program) -> list[int]:

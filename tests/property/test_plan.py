@@ -3,19 +3,28 @@
 from __future__ import annotations
 
 import itertools
+import tempfile
+from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dlc.backends.c99.emit import emit
+from dlc.errors import PlanError
 from dlc.ir.evaluate import evaluate_graph
 from dlc.ir.graph import Graph, Value
 from dlc.ir.types import DType, TensorType
 from dlc.ops.build import concat, constant, map_, pad, reduce, reshape, slice_, transpose
 from dlc.ops.emission import Access, Affine, Nest, Operand, Result
 from dlc.plan import Program, Space, plan_lifetimes, plan_offsets, program_of
+from dlc.plan.check import check_overlaps, verify_plan
+from dlc.plan.emitted import read_metadata
 from dlc.plan.offsets import Block, assign, height, lower_bound
+from dlc.plan.replay import Replay
 from dlc.plan.simulate import simulate
 
 UNARY = ["neg(a0)", "a0 * a0", "max(a0, 0.5)", "a0 + 1.0"]
@@ -174,3 +183,30 @@ def test_offsets_never_overlap_and_respect_alignment(found: list[Block]) -> None
         assert not (together and at < there + b.size and there < at + a.size)
     assert all(at % block.align == 0 for block, at in zip(found, offsets, strict=True))
     assert height(found, offsets) >= lower_bound(found)
+
+
+@settings(max_examples=30, deadline=None)
+@given(graphs(), st.data())
+def test_the_checker_accepts_every_plan_and_no_overlap(graph: Graph, data: st.DataObject) -> None:
+    with tempfile.TemporaryDirectory() as root:
+        folder = emit(planned(graph).graph, Path(root) / "c", name="model")
+        report = verify_plan(folder)
+        stated = read_metadata(folder)
+    assert report.lower_bound == program_of(graph).lower_bound
+    movable = [b for b in stated.buffers if b.space == "arena" and b.size]
+    if not movable:
+        return
+    chosen = data.draw(st.sampled_from(movable))
+    moved = replace(chosen, offset=data.draw(st.integers(0, 16)) * 4)
+    others = [b for b in movable if b is not chosen and b.first <= moved.last and moved.first <= b.last]
+    clash = any(
+        b.offset < moved.offset + moved.size and moved.offset < b.offset + b.size for b in others
+    )
+    buffers = tuple(moved if b is chosen else b for b in stated.buffers)
+    changed = replace(stated, buffers=buffers)
+    if clash:
+        with pytest.raises(PlanError, match="overlap in the arena"):
+            check_overlaps(changed)
+    else:
+        check_overlaps(changed)
+        Replay(changed).run()
