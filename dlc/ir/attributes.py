@@ -87,7 +87,7 @@ def _fit(value: Any, hint: Any, what: str) -> tuple[bool, Any]:
     if not isinstance(hint, type):
         return True, value  # a type variable or a string: nothing to hold it against
     if hint is float and type(value) is int:
-        return True, float(value)
+        return True, value  # as it was written: an int64 need not fit a float
     if isinstance(value, bool) and hint is not bool:
         return False, None
     if isinstance(value, hint):

@@ -154,7 +154,8 @@ class Graph:
 
     def set_outputs(self, outputs: Mapping[str, Value] | Iterable[tuple[str, Value]]) -> None:
         """Declare the graph's outputs, in order (replacing an earlier declaration)."""
-        pairs = list(outputs.items() if isinstance(outputs, Mapping) else outputs)
+        items: Any = outputs.items() if isinstance(outputs, Mapping) else outputs
+        pairs: list[tuple[str, Value]] = list(items)
         operator, values = Output(tuple(name for name, _ in pairs)), tuple(v for _, v in pairs)
         self._check_operands(operator, values)
         if self._output is not None:

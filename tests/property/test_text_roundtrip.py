@@ -122,7 +122,7 @@ def graphs(draw: st.DrawFn, depth: int = 2) -> Graph:
     return graph
 
 
-@settings(max_examples=150)
+@settings(max_examples=100)
 @given(graphs())
 def test_a_graph_survives_text(graph: Graph) -> None:
     text = print_graph(graph, inline_limit=None)

@@ -182,7 +182,7 @@ def test_random_graphs_sort_and_link_soundly(
     for op in graph.ops:
         assert all(value is None or place[value.op] < place[op] for value in op.operands)
         readers = {(use.op, use.index) for result in op.results for use in result.uses}
-        assert all(use_op.operands[index].op is op for use_op, index in readers)
+        assert all(reader.operands[index] in op.results for reader, index in readers)
     assert nx.is_directed_acyclic_graph(graph.nx)
     assert {(a, b) for a, b, _ in graph.nx.edges} == {
         (v.op.id, op.id) for op in graph.ops for v in op.operands if v is not None

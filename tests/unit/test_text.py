@@ -16,6 +16,8 @@ import ml_dtypes
 import numpy as np
 import pytest
 
+import dlc
+from dlc import demo
 from dlc.errors import DlcError, ModelError, ParseError, UnsupportedError
 from dlc.ir.compare import difference
 from dlc.ir.expr import parse_expr
@@ -25,6 +27,7 @@ from dlc.ir.text import load, parse_graph, print_graph, save
 from dlc.ir.types import DType, TensorType
 from dlc.ir.verify import verify
 from dlc.ops.core.map import Map
+from dlc.passmanager import PassManager
 
 F32 = TensorType(DType.F32, (4,))
 
@@ -72,9 +75,10 @@ def test_enums_and_nested_dataclasses_come_back() -> None:
     assert parse_graph(text).outputs[0].op.operator == operator
 
 
-def test_defaults_fill_in_and_integers_become_floats() -> None:
+def test_defaults_fill_in_and_integers_pass_for_floats() -> None:
     graph = probe('mode = "nearest", window = {size = [2], scale = 3}, pair = ["x", 1]')
-    assert graph.outputs[0].op.operator == Probe(Mode.NEAREST, Window((2,), 3.0), pair=("x", 1.0))
+    assert graph.outputs[0].op.operator == Probe(Mode.NEAREST, Window((2,), 3), pair=("x", 1))
+    assert "scale = 3," in print_graph(graph)
 
 
 @pytest.mark.parametrize(
@@ -270,6 +274,16 @@ def test_a_failed_save_leaves_nothing(tmp_path: Path, monkeypatch: pytest.Monkey
     with pytest.raises(ModelError, match="No space left"):
         save(weighty(), tmp_path / "w.dlc")
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("pipeline", ["", "expand-ops", "O1"], ids=["named", "core", "program"])
+def test_a_model_survives_at_every_level(pipeline: str, tmp_path: Path) -> None:
+    graph = PassManager.parse(pipeline).run(dlc.load(demo.model_path(), dims={"N": 1}))
+    text = print_graph(graph, inline_limit=None)
+    assert difference(graph, parse_graph(text)) is None
+    assert print_graph(parse_graph(text), inline_limit=None) == text
+    dlc.save(graph, tmp_path / "model.dlc")
+    assert difference(graph, dlc.load(tmp_path / "model.dlc")) is None
 
 
 def test_the_example_in_the_docs_is_what_would_be_printed() -> None:
