@@ -17,6 +17,7 @@
 #define DLC_CONV_TILE_F32_H
 
 #include "dlc_fma.h"
+#include "dlc_kernel.h"
 #include "dlc_lanes.h"
 #include "dlc_tap.h"
 #include <stddef.h>
@@ -127,12 +128,12 @@ static inline void dlc_conv_block4_f32(float *acc, ptrdiff_t cols, const float *
     }
 }
 
-static inline void dlc_conv_tile_f32(float *acc, ptrdiff_t rows, ptrdiff_t cols, const float *x,
-                                     const float *w, ptrdiff_t od, ptrdiff_t oh, ptrdiff_t ox0,
-                                     ptrdiff_t channels, ptrdiff_t D, ptrdiff_t H, ptrdiff_t W,
-                                     ptrdiff_t KD, ptrdiff_t KH, ptrdiff_t KW, ptrdiff_t SD,
-                                     ptrdiff_t SH, ptrdiff_t SW, ptrdiff_t PD, ptrdiff_t PH,
-                                     ptrdiff_t PW, ptrdiff_t DD, ptrdiff_t DH, ptrdiff_t DW) {
+DLC_KERNEL void dlc_conv_tile_f32(float *acc, ptrdiff_t rows, ptrdiff_t cols, const float *x,
+                                  const float *w, ptrdiff_t od, ptrdiff_t oh, ptrdiff_t ox0,
+                                  ptrdiff_t channels, ptrdiff_t D, ptrdiff_t H, ptrdiff_t W,
+                                  ptrdiff_t KD, ptrdiff_t KH, ptrdiff_t KW, ptrdiff_t SD,
+                                  ptrdiff_t SH, ptrdiff_t SW, ptrdiff_t PD, ptrdiff_t PH,
+                                  ptrdiff_t PW, ptrdiff_t DD, ptrdiff_t DH, ptrdiff_t DW) {
     const dlc_conv_window g = {channels, D,  H,  W,  KD, KH,           KW,
                                DD,       DH, DW, SW, PW, od * SD - PD, oh * SH - PH};
     const ptrdiff_t block = 2 * DLC_LANES, row = channels * KD * KH * KW;

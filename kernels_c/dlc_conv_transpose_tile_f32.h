@@ -17,6 +17,7 @@
 #define DLC_CONV_TRANSPOSE_TILE_F32_H
 
 #include "dlc_fma.h"
+#include "dlc_kernel.h"
 #include "dlc_tap.h"
 #include <stddef.h>
 
@@ -44,7 +45,7 @@ static inline void dlc_scatter_line_f32(float *acc, ptrdiff_t rows, ptrdiff_t co
     }
 }
 
-static inline void dlc_conv_transpose_tile_f32(
+DLC_KERNEL void dlc_conv_transpose_tile_f32(
     float *acc, ptrdiff_t rows, ptrdiff_t cols, const float *x, const float *w, ptrdiff_t od,
     ptrdiff_t oh, ptrdiff_t ox0, ptrdiff_t channels, ptrdiff_t w_channel, ptrdiff_t D, ptrdiff_t H,
     ptrdiff_t W, ptrdiff_t KD, ptrdiff_t KH, ptrdiff_t KW, ptrdiff_t SD, ptrdiff_t SH, ptrdiff_t SW,

@@ -12,6 +12,7 @@
 #define DLC_GEMM_TILE_F32_H
 
 #include "dlc_fma.h"
+#include "dlc_kernel.h"
 #include "dlc_lanes.h"
 #include "dlc_tap.h"
 #include <stddef.h>
@@ -109,9 +110,9 @@ static inline void dlc_gemm_dots_f32(float *acc, ptrdiff_t columns, ptrdiff_t de
     }
 }
 
-static inline void dlc_gemm_tile_f32(float *acc, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t depth,
-                                     const float *a, ptrdiff_t a_row, ptrdiff_t a_depth,
-                                     const float *b, ptrdiff_t b_depth, ptrdiff_t b_col) {
+DLC_KERNEL void dlc_gemm_tile_f32(float *acc, ptrdiff_t rows, ptrdiff_t cols, ptrdiff_t depth,
+                                  const float *a, ptrdiff_t a_row, ptrdiff_t a_depth,
+                                  const float *b, ptrdiff_t b_depth, ptrdiff_t b_col) {
     const ptrdiff_t block = 2 * DLC_LANES;
     if (b_col == 1) {
         ptrdiff_t i = 0;

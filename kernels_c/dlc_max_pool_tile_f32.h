@@ -9,16 +9,17 @@
 #define DLC_MAX_POOL_TILE_F32_H
 
 #include "dlc_bits.h"
+#include "dlc_kernel.h"
 #include "dlc_max.h"
 #include "dlc_tap.h"
 #include <stddef.h>
 
-static inline void dlc_max_pool_tile_f32(float *acc, ptrdiff_t cols, const float *x, ptrdiff_t od,
-                                         ptrdiff_t oh, ptrdiff_t ox0, ptrdiff_t D, ptrdiff_t H,
-                                         ptrdiff_t W, ptrdiff_t KD, ptrdiff_t KH, ptrdiff_t KW,
-                                         ptrdiff_t SD, ptrdiff_t SH, ptrdiff_t SW, ptrdiff_t PD,
-                                         ptrdiff_t PH, ptrdiff_t PW, ptrdiff_t DD, ptrdiff_t DH,
-                                         ptrdiff_t DW) {
+DLC_KERNEL void dlc_max_pool_tile_f32(float *acc, ptrdiff_t cols, const float *x, ptrdiff_t od,
+                                      ptrdiff_t oh, ptrdiff_t ox0, ptrdiff_t D, ptrdiff_t H,
+                                      ptrdiff_t W, ptrdiff_t KD, ptrdiff_t KH, ptrdiff_t KW,
+                                      ptrdiff_t SD, ptrdiff_t SH, ptrdiff_t SW, ptrdiff_t PD,
+                                      ptrdiff_t PH, ptrdiff_t PW, ptrdiff_t DD, ptrdiff_t DH,
+                                      ptrdiff_t DW) {
     for (ptrdiff_t c = 0; c < cols; c++) {
         acc[c] = -DLC_INFINITY_F32;
     }

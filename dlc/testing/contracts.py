@@ -57,7 +57,7 @@ def prototypes(header: str) -> list[str]:
     """Prototypes of the functions of a header that take arrays and are no part of another."""
     guard = re.search(r"#ifndef (\w+)_H\n", header)
     name = guard[1].lower() if guard else ""
-    found = re.findall(rf"^static inline(\s+\w+\s+{name}\([^)]*\*[^)]*\)) {{", header, re.MULTILINE)
+    found = re.findall(rf"^(?:static inline|DLC_KERNEL)(\s+\w+\s+{name}\([^)]*\*[^)]*\)) {{", header, re.MULTILINE)
     return [" ".join(prototype.split()) for prototype in found]
 
 
