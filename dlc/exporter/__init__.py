@@ -56,7 +56,7 @@ def save(graph: Graph, path: str | os.PathLike[str]) -> None:
             onnx.save_model(
                 model, Path(folder, target.name), save_as_external_data=large, location=data
             )
-            if large:
+            if Path(folder, data).exists():  # not when all tensors are small
                 Path(folder, data).replace(target.with_name(data))
             Path(folder, target.name).replace(target)
     except OSError as error:

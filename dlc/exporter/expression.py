@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from dlc.errors import UnsupportedError, VerifyError
-from dlc.ir.expr import CASTS, Arg, Call, Const, Expr, operand_dtype
+from dlc.ir.expr import CASTS, Arg, Call, Const, Expr, operand_dtype, parse_expr
 from dlc.ir.scalars import SCALARS
 from dlc.ir.types import DType, TensorType, broadcast_shapes
 
@@ -23,6 +23,13 @@ _WIDER = {
     DType.BOOL: DType.I32, DType.I8: DType.I32, DType.U8: DType.I32, DType.I16: DType.I32,
     DType.U16: DType.I32, DType.U32: DType.I64, DType.F16: DType.F32, DType.BF16: DType.F32,
 }  # fmt: skip
+#: functions that ONNX lacks, of those it has
+_COMPOSED = {
+    # exact where 1 + a0 rounds: the error of the sum cancels in the quotient (Higham 2002, 1.14.1)
+    "log1p": parse_expr(
+        "select(lt(a0, 1), select(eq(1 + a0, 1), a0, log(1 + a0) * (a0 / (1 + a0 - 1))), log(1 + a0))"
+    ),
+}
 _LOGIC = frozenset({"and", "or", "xor", "not"})
 
 
@@ -67,6 +74,8 @@ class _Expression:
             target = CASTS[node.function]
             source = self._dtype(node.args[0], target)
             return self._cast(self.write(node.args[0], target), source, target)
+        if node.function in _COMPOSED:
+            return self.write(_COMPOSED[node.function].substitute(node.args.__getitem__), want)
         dtype = operand_dtype(node, self.dtypes) or want
         if dtype is None:
             raise VerifyError(f"the operands of {node} have no dtype; wrap one in a cast")
@@ -121,4 +130,29 @@ class _Expression:
         return node.dtype_of(self.dtypes)
 
     def _cast(self, name: str, source: DType, target: DType) -> str:
-        return name if source is target else self.body.node("Cast", [name], to=target.onnx)
+        if source is target:
+            return name
+        if source.is_float and target.is_integer:
+            return self._saturating_cast(name, source, target)
+        return self.body.node("Cast", [name], to=target.onnx)
+
+    def _saturating_cast(self, name: str, source: DType, target: DType) -> str:
+        """Out of range becomes the nearest, NaN becomes 0 (``dlc.ir.scalars.convert``).
+
+        ONNX leaves both open. Only beyond 2**64 is the result an ulp of float64 short of u64's end.
+        """
+        bits = int(target.value[1:])
+        low, end = (
+            (-(2.0 ** (bits - 1)), 2.0 ** (bits - 1)) if target.is_signed else (0.0, 2.0**bits)
+        )
+        high = end - 1 if bits < 53 else np.nextafter(end, 0)
+        zero, first, last = (self.body.constant(np.float64(value)) for value in (0.0, low, high))
+        wide = self._cast(name, source, DType.F64)
+        number = self.body.node("Where", [self.body.node("IsNaN", [wide]), zero, wide])
+        clipped = self.body.node("Clip", [number, first, last])
+        result = self.body.node("Cast", [clipped], to=target.onnx)
+        if target is DType.I64:  # its end is no float64
+            inside = self.body.node("Less", [number, self.body.constant(np.float64(end))])
+            most = self.body.constant(np.int64(2**63 - 1))
+            result = self.body.node("Where", [inside, result, most])
+        return result

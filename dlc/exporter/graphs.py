@@ -17,6 +17,8 @@ from dlc.ops.core.operator import CoreOperator
 from dlc.ops.onnx.inference import type_proto
 from dlc.ops.onnx.operator import OnnxOperator
 
+_SMALL_BYTES = 256
+
 
 class Names:
     """Unique names: the one asked for where it is free, else with a number behind it."""
@@ -42,7 +44,7 @@ class Writer:
         self.functions = Functions(version)
         self._nodes = Names()
         self._values = Names()
-        self._tensors: dict[int, tuple[Data, str]] = {}
+        self._large: dict[int, tuple[Data, str]] = {}
 
     def model_graph(self, graph: Graph) -> onnx.GraphProto:
         """The main graph; its inputs and outputs keep their names."""
@@ -52,7 +54,10 @@ class Writer:
                 raise VerifyError(f"the {kind} of graph {graph.name!r} need names, each its own")
         self._values = Names([*inputs, *outputs])
         values = dict(zip(graph.inputs, inputs, strict=True))
-        return self._graph(graph, graph.inputs, values, outputs, main=True)
+        proto = self._graph(graph, graph.inputs, values, outputs)
+        for data, name in self._large.values():
+            proto.initializer.append(numpy_helper.from_array(np.asarray(data.array), name))
+        return proto
 
     def _region(self, body: Graph, captures: Sequence[str]) -> onnx.GraphProto:
         """A nested graph: its last inputs are values of the graph around it."""
@@ -60,11 +65,11 @@ class Writer:
         values = {value: self._values.fresh(value.op.label) for value in own}
         values.update(zip(body.inputs[len(own) :], captures, strict=True))
         outputs = [self._values.fresh(name) for name in body.output_names]
-        return self._graph(body, own, values, outputs, main=False)
+        return self._graph(body, own, values, outputs)
 
     def _graph(
         self, graph: Graph, inputs: Sequence[Value], values: dict[Value, str],
-        outputs: Sequence[str], *, main: bool,
+        outputs: Sequence[str],
     ) -> onnx.GraphProto:  # fmt: skip
         proto = onnx.GraphProto(name=graph.name or "graph")
         proto.input.extend(_info(values[value], value.type) for value in inputs)
@@ -79,7 +84,7 @@ class Writer:
                 values[value] = name
         for op in graph.ops:
             if isinstance(op.operator, Constant):
-                self._add_constant(proto, op, op.operator.value, values, main=main)
+                values[op.results[0]] = self._constant(proto, op, op.operator.value)
             elif not isinstance(op.operator, Input | Output):
                 proto.node.append(self._node(op, values))
         for name, value in renamed:
@@ -90,18 +95,19 @@ class Writer:
         )
         return proto
 
-    def _add_constant(
-        self, proto: onnx.GraphProto, op: Op, data: Data, values: dict[Value, str], *, main: bool
-    ) -> None:
-        known = self._tensors.get(id(data))
-        if known is None:
-            name = self._values.fresh(op.label or "constant")
-            proto.initializer.append(numpy_helper.from_array(np.asarray(data.array), name))
-            if main:  # nested graphs see it; keeping the data keeps its id its own
-                self._tensors[id(data)] = (data, name)
+    def _constant(self, proto: onnx.GraphProto, op: Op, data: Data) -> str:
+        """The name of a constant: in its own graph, or, once, in the main graph if it is large.
+
+        Small ones are often sizes, which shape inference sees only in the graph that uses them.
+        """
+        if id(data) in self._large:
+            return self._large[id(data)][1]
+        name = self._values.fresh(op.label or "constant")
+        if data.array.nbytes > _SMALL_BYTES:
+            self._large[id(data)] = data, name  # holding the data keeps its id its own
         else:
-            name = known[1]
-        values[op.results[0]] = name
+            proto.initializer.append(numpy_helper.from_array(np.asarray(data.array), name))
+        return name
 
     def _node(self, op: Op, values: dict[Value, str]) -> onnx.NodeProto:
         label = self._nodes.fresh(op.label or op.operator.name)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -425,7 +426,7 @@ def test_captures_become_operands() -> None:
     for region in op.operator.regions():
         assert region.input_names == ("x", "z")
     x, z = np.ones((2, 3), np.float32), np.full(3, 5, np.float32)
-    for condition, want in ((True, x + [1, 2, 3]), (False, x * 5)):
+    for condition, want in ((True, [*x, 1, 2, 3]), (False, x * 5)):
         found = run(graph, {"c": np.array(condition), "x": x, "z": z})["y"]
         np.testing.assert_array_equal(found, want)
 
@@ -495,7 +496,7 @@ def test_scan_runs_along_its_axes() -> None:
 
 def test_a_long_chain_imports_quickly() -> None:
     names = ["x", *(f"v{k}" for k in range(20_000))]
-    nodes = [node("Relu", a, b) for a, b in zip(names, names[1:], strict=False)]
+    nodes = [node("Relu", a, b) for a, b in itertools.pairwise(names)]
     data = model(nodes, [X], [names[-1]]).SerializeToString()
     start = time.process_time()
     assert len(load(data)) == 20_002
