@@ -17,12 +17,18 @@ from dlc.errors import DlcError, ParseError, PassError, VerifyError
 from dlc.ir.graph import Graph, Op
 from dlc.ir.operator import Constant, Input, Output
 from dlc.rewrite.base import Pass, registered_passes
-from dlc.rewrite.discovery import all_passes, find_pass, load_file
+from dlc.rewrite.discovery import find_pass, known_passes, load_file
 from dlc.rewrite.driver import Refusal, recording
 from dlc.rewrite.options import build, describe
 
 __all__ = [
-    "PIPELINES", "Group", "PassManager", "PassRecord", "all_passes", "count_ops", "find_pass",
+    "PIPELINES",
+    "Group",
+    "PassManager",
+    "PassRecord",
+    "count_ops",
+    "find_pass",
+    "known_passes",
     "load_file",
 ]  # fmt: skip
 
@@ -186,7 +192,7 @@ def _require_level(step: Pass, graph: Graph) -> None:
     else:
         return
     makers = [name for name, cls in registered_passes().items() if cls.ensures == step.requires]
-    makers = makers or [n for n, c in all_passes().items() if c.ensures == step.requires]
+    makers = makers or [n for n, c in known_passes().items() if c.ensures == step.requires]
     raise PassError(f"pass {step.name} {problem}; put {' or '.join(makers)} before it")
 
 

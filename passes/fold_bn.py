@@ -18,9 +18,9 @@ from dlc.rewrite.pattern import Match, OpPattern, constant, op, optional, value
 
 @dataclass(frozen=True, slots=True)
 class FoldBatchNorm(RulePass):
-    """Fold a BatchNormalization into the constant weights of a Conv, ConvTranspose, Gemm or MatMul
-    before it, or of a Conv, Gemm or MatMul after it.
+    """Fold a BatchNormalization into the weights of the op before or after it.
 
+    Into a Conv, ConvTranspose, Gemm or MatMul before it, or a Conv, Gemm or MatMul after it.
     In inference it is `x * scale + shift` for each channel. New weights are made, in f64 and rounded
     once, so weights that other ops share stay as they are. It stays on its own when the value between
     has other readers, when it is training, when something is no constant, and before a Conv whose

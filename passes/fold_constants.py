@@ -23,8 +23,9 @@ _MAX_MACS = 1 << 30
 
 @dataclass(frozen=True, slots=True)
 class FoldConstants(Pass):
-    """Replace ops whose operands are all constants by their results, and `Shape` and `Size` of
-    values of a fixed shape by constants.
+    """Replace ops whose operands are all constants by their results.
+
+    `Shape` and `Size` of a value of fixed shape become constants too.
 
     An op stays when its results would need more than `max_bytes`, or are both over 64 KiB and over
     four times its operands (a `ConstantOfShape` or `Expand` is smaller as an op), or when computing

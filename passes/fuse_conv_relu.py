@@ -27,13 +27,13 @@ _ANCHORS = (
 
 @dataclass(frozen=True, slots=True)
 class FuseConvRelu(Pass):
-    """Make what follows a conv, conv_transpose, contract, pool or reduce element by element part
-    of it: an activation, a bias, a scale, a residual add, a chain of them.
+    """Make element-wise tails of conv, conv_transpose, contract, pool and reduce part of them.
 
-    The tail becomes the op's epilogue, computed before the result is stored. It must be the only
-    reader of the result and keep its shape; other operands may be smaller and broadcast. On named
-    ONNX ops, those that will fuse (and only those) are expanded first. `max_size` bounds the nodes
-    of an epilogue, `max_operands` what it reads.
+    An activation, a bias, a scale, a residual add, a chain of them: the tail becomes the op's
+    epilogue, computed before the result is stored. It must be the only reader of the result and keep
+    its shape; other operands may be smaller and broadcast. On named ONNX ops, those that will fuse
+    (and only those) are expanded first. `max_size` bounds the nodes of an epilogue, `max_operands`
+    what it reads.
 
     Before:
 

@@ -11,7 +11,15 @@ from dlc.ir.graph import Graph, Op, Value
 from dlc.ir.types import Dim, DType, TensorType, broadcast_shapes
 from dlc.ops.core.map import Map
 from dlc.ops.core.reduce import Reduce
-from dlc.ops.fusion import Argument, absorb, compose, cost, count_uses, joined_label
+from dlc.ops.fusion import (
+    Argument,
+    absorb,
+    compose,
+    cost,
+    count_uses,
+    is_scalar_constant,
+    joined_label,
+)
 from dlc.rewrite.base import Pass
 from dlc.rewrite.driver import erase_dead, refuse
 
@@ -21,7 +29,7 @@ _CHEAP_REPEAT = 8
 
 @dataclass(frozen=True, slots=True)
 class FuseMaps(Pass):
-    """Merge a `map` into the only op that reads it, where that is a `map` or a `reduce`.
+    """Merge a map into the only op that reads it, where that is a map or a reduce.
 
     The value between them is never stored. A scalar constant becomes part of the expression. A
     producer stays on its own where its work would be repeated: it is read by several ops, it is
@@ -72,17 +80,24 @@ class _Fusion:
     def into(self, op: Op) -> None:
         """Write constants into ``op``'s expression, then merge its producers into it."""
         self.absorb_constants(op)
+        self.measure(op)
+        while any(self.merge(value, op) for value in dict.fromkeys(_arguments(op))):
+            # a constant that had to stay for its shape need not any more
+            if any(map(is_scalar_constant, _arguments(op))) and self.absorb_constants(op):
+                self.measure(op)
+
+    def measure(self, op: Op) -> None:
         body = _body(op)
         self.measures[op] = body.size, cost(body)
-        while any(self.merge(value, op) for value in dict.fromkeys(_arguments(op))):
-            pass
 
-    def absorb_constants(self, op: Op) -> None:
+    def absorb_constants(self, op: Op) -> bool:
         arguments = _arguments(op)
         expr, kept = absorb(_body(op), arguments, _iterated(op))
-        if len(kept) < len(arguments):
-            self.update(op, expr, kept, op.label)
-            erase_dead(self.graph, *(value.op for value in arguments))
+        if len(kept) == len(arguments):
+            return False
+        self.update(op, expr, kept, op.label)
+        erase_dead(self.graph, *(value.op for value in arguments))
+        return True
 
     def merge(self, value: Value, op: Op) -> bool:
         """Merge the producer of ``value`` into ``op``, unless there is a reason not to."""

@@ -69,7 +69,7 @@ def absorb(
     used = {arguments[n.index] for n in expr.walk() if isinstance(n, Arg)}
     kept = list(unique)
     for argument in unique:
-        if argument is None or (argument in used and not _is_scalar(argument)):
+        if argument is None or (argument in used and not is_scalar_constant(argument)):
             continue
         without = [a for a in kept if a is not argument]
         if shape is None or (without and _broadcast(without) == shape):
@@ -82,7 +82,8 @@ def absorb(
     return _Inliner(arguments, [d for d in dtypes if d is not None], place).rewrite(expr), kept
 
 
-def _is_scalar(value: Value) -> bool:
+def is_scalar_constant(value: Value) -> bool:
+    """Whether the value can be written into an expression: a constant of one number."""
     array = value.constant
     return array is not None and array.size == 1 and value.type.dtype is not DType.STRING
 

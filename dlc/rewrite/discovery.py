@@ -27,7 +27,7 @@ def find_pass(name: str) -> type[Pass]:
     # one import, not all of them, when the pass lives where the convention says
     if name.replace("-", "").isalnum() and importlib.util.find_spec(module) is not None:
         importlib.import_module(module)
-    found = registered_passes().get(name) or all_passes().get(name)
+    found = registered_passes().get(name) or known_passes().get(name)
     if found is None:
         near = difflib.get_close_matches(name, registered_passes(), n=3)
         hint = f"did you mean {' or '.join(near)}?" if near else "`dlc passes` lists them all"
@@ -35,7 +35,7 @@ def find_pass(name: str) -> type[Pass]:
     return found
 
 
-def all_passes() -> dict[str, type[Pass]]:
+def known_passes() -> dict[str, type[Pass]]:
     """Every pass that is installed or was loaded, by name."""
     package = importlib.import_module(PACKAGE)
     for module in pkgutil.iter_modules(package.__path__):

@@ -87,17 +87,17 @@ def erase_dead(graph: Graph, *ops: Op) -> list[Op]:
     """Erase those of ``ops`` that nothing reads, and what only they read; returns the ops that
     were read by an erased one and remain. Inputs and the terminator stay.
     """
-    stack, survivors = list(ops), []
+    stack, survivors = list(ops), dict[Op, None]()
     while stack:
         op = stack.pop()
         if op not in graph:
             continue
         if graph.is_used(op) or isinstance(op.operator, Input) or not op.results:
-            survivors.append(op)
+            survivors[op] = None
             continue
         stack.extend(value.op for value in op.operands if value is not None)
         graph.erase(op)
-    return survivors
+    return [op for op in survivors if op in graph]  # one may have died since it was seen
 
 
 def apply_rules(graph: Graph, rules: Sequence[Rule], limit: int | None = None) -> bool:

@@ -17,7 +17,7 @@ from dlc.ir.graph import Graph
 from dlc.ir.text import parse_graph, print_graph
 from dlc.ir.types import DType, TensorType
 from dlc.ops.build import map_
-from dlc.passmanager import PIPELINES, PassManager, all_passes, load_file
+from dlc.passmanager import PIPELINES, PassManager, known_passes, load_file
 from dlc.rewrite.base import Pass
 from dlc.rewrite.options import build, describe
 
@@ -112,7 +112,9 @@ def test_unknown_passes_and_options(pipeline: str, message: str) -> None:
         PassManager.parse(pipeline)
 
 
-@pytest.mark.parametrize("text", ["dce,", ",dce", "dce cse", "dce{", "g(dce", "g(dce))", "dce{=1}", "%"])
+@pytest.mark.parametrize(
+    "text", ["dce,", ",dce", "dce cse", "dce{", "g(dce", "g(dce))", "dce{=1}", "%"]
+)
 def test_broken_pipelines(text: str) -> None:
     with pytest.raises(ParseError, match="expected"):
         PassManager.parse(text)
@@ -239,7 +241,7 @@ def test_hooks_see_every_pass() -> None:
 
 def test_every_pass_file_is_found_and_documented() -> None:
     folder = Path(__file__).parents[2] / "passes"
-    passes = all_passes()
+    passes = known_passes()
     for path in folder.glob("[a-z]*.py"):
         cls = passes[path.stem.replace("_", "-")]
         assert cls.__doc__
@@ -271,13 +273,17 @@ class Mine(Pass):
     [
         ("missing.py", None, "is no Python file"),
         ("broken.py", "import nothing_of_this_name", "fails to load: ModuleNotFoundError"),
-        ("twice.py", "from dlc.rewrite.base import Pass\nclass D(Pass):\n    name = 'dce'", "is defined in"),
+        (
+            "twice.py",
+            "from dlc.rewrite.base import Pass\nclass D(Pass):\n    name = 'dce'",
+            "is defined in",
+        ),
     ],
 )
 def test_load_file_errors(tmp_path: Path, name: str, text: str | None, message: str) -> None:
     from dlc.errors import DlcError
 
-    all_passes()
+    known_passes()
     if text is not None:
         (tmp_path / name).write_text(text)
     with pytest.raises(DlcError, match=message):

@@ -39,7 +39,9 @@ RELUS = """
 
 def test_captures_name_values_and_ops() -> None:
     graph = graph_of(RELUS)
-    found = op("onnx.Relu", op("onnx.Relu", value("x"), name="inner")).match(labelled(graph, "outer"))
+    found = op("onnx.Relu", op("onnx.Relu", value("x"), name="inner")).match(
+        labelled(graph, "outer")
+    )
     assert isinstance(found, Match)
     assert found["x"] is graph.inputs[0]
     assert found.op("inner").label == "inner"
@@ -142,11 +144,11 @@ def test_rules_apply_until_none_matches() -> None:
 
 
 def test_cost_is_linear() -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     graph = chain(20_000)
     apply_rules(graph, [DoubleRelu()])
     assert len(graph) == 3
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 def test_cost_is_linear_around_a_value_with_many_readers() -> None:
@@ -161,11 +163,11 @@ def test_cost_is_linear_around_a_value_with_many_readers() -> None:
     x = graph.add_input("x", F4)
     readers = [graph.add(OnnxOperator("Neg", 17), [x], types=[F4]).result for _ in range(5_000)]
     graph.set_outputs([(f"y{i}", value) for i, value in enumerate(readers[:10])])
-    start = time.perf_counter()
+    start = time.process_time()
     assert apply_rules(graph, [DropNeg()])
     assert graph.outputs == (x,) * 10
     assert len(graph) == 2
-    assert time.perf_counter() - start < 5
+    assert time.process_time() - start < 5
 
 
 class Swap(Rule):
@@ -180,7 +182,9 @@ class Swap(Rule):
 
 
 def test_rules_that_undo_each_other_are_an_error() -> None:
-    with pytest.raises(PassError, match="rule swap is still rewriting .* its rules undo each other"):
+    with pytest.raises(
+        PassError, match=r"rule swap is still rewriting .* its rules undo each other"
+    ):
         apply_rules(chain(3), [Swap()])
 
 
