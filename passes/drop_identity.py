@@ -27,7 +27,8 @@ class DropIdentity(RulePass):
 
     Identity, Dropout in inference, casts to the same dtype, reshapes and expands to the same shape,
     transposes that keep the order, padding by nothing, slices of everything, a concat of one;
-    transpose of a transpose, reshape of a reshape, and a cast there and back that loses nothing.
+    transpose of a transpose, reshape of a reshape, and a cast there and back that loses nothing. A
+    core transpose that moves only dims of 1 becomes a reshape, which needs no copy.
 
     Before:
 
@@ -52,7 +53,10 @@ class DropIdentity(RulePass):
     name: ClassVar[str] = "drop-identity"
 
     def rules(self) -> Sequence[Rule]:
-        return [DropNoOp(), DropDropout(), MergeTransposes(), MergeReshapes(), DropCastPair()]
+        return [
+            DropNoOp(), DropDropout(), DropCastPair(), MergeTransposes(), MergeReshapes(),
+            TransposeToReshape(),
+        ]  # fmt: skip
 
 
 #: these keep their operand's elements in order, so they change nothing if the type stays
@@ -169,6 +173,21 @@ class MergeTransposes(Rule):
             merged = OnnxOperator("Transpose", operator.version, (("perm", perm),))
             return match.graph.add(merged, [x], types=outer.types).result
         return match.graph.add(Transpose(perm), [x]).result
+
+
+class TransposeToReshape(Rule):
+    """A transpose that moves only dims of 1 leaves the elements where they are."""
+
+    name: ClassVar[str] = "transpose-to-reshape"
+    pattern: ClassVar[OpPattern] = op("transpose", value("x"))
+
+    def check(self, match: Match) -> str | None:
+        if not match["x"].type.is_static:
+            return "the shape is not fixed"
+        return _check_transpose(match.root, match["x"])
+
+    def rewrite(self, match: Match) -> Value:
+        return match.graph.add(Reshape(match.root.types[0].dims), [match["x"]]).result
 
 
 class MergeReshapes(Rule):

@@ -9,6 +9,7 @@ from typing import ClassVar
 from dlc.ir.expr import Expr
 from dlc.ir.graph import Graph, Op, Value
 from dlc.ir.types import Dim, DType, TensorType, broadcast_shapes
+from dlc.ops.core.broadcast import Broadcast
 from dlc.ops.core.map import Map
 from dlc.ops.core.reduce import Reduce
 from dlc.ops.fusion import (
@@ -31,8 +32,8 @@ _CHEAP_REPEAT = 8
 class FuseMaps(Pass):
     """Merge a map into the only op that reads it, where that is a map or a reduce.
 
-    The value between them is never stored. A scalar constant becomes part of the expression. A
-    producer stays on its own where its work would be repeated: it is read by several ops, it is
+    The value between them is never stored. A scalar constant becomes part of the expression, and an
+    operand that was broadcast for the map alone is broadcast by the map itself. A producer stays on its own where its work would be repeated: it is read by several ops, it is
     smaller than its reader (unless its expression is cheap), or an expensive expression would appear
     twice. `max_size` bounds the nodes of an expression, `max_operands` what one loop reads.
 
@@ -79,12 +80,27 @@ class _Fusion:
 
     def into(self, op: Op) -> None:
         """Write constants into ``op``'s expression, then merge its producers into it."""
+        self.skip_broadcasts(op)
         self.absorb_constants(op)
         self.measure(op)
         while any(self.merge(value, op) for value in dict.fromkeys(_arguments(op))):
             # a constant that had to stay for its shape need not any more
             if any(map(is_scalar_constant, _arguments(op))) and self.absorb_constants(op):
                 self.measure(op)
+
+    def skip_broadcasts(self, op: Op) -> None:
+        """Read the operand of a broadcast where ``op`` would broadcast it in the same way."""
+        arguments = _arguments(op)
+        for index, value in enumerate(arguments):
+            if not isinstance(value.op.operator, Broadcast):
+                continue
+            source = value.op.operands[0]
+            assert source is not None
+            others = [v.type.shape for i, v in enumerate(arguments) if i != index]
+            if broadcast_shapes(source.type.shape, *others) == _iterated(op):
+                arguments[index] = source
+                self.update(op, _body(op), arguments, op.label)
+                erase_dead(self.graph, value.op)
 
     def measure(self, op: Op) -> None:
         body = _body(op)

@@ -298,3 +298,14 @@ def test_importing_is_light() -> None:
         "assert not heavy, heavy"
     )
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+def test_a_plugin_that_does_not_import_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    from importlib import metadata
+
+    entry = metadata.EntryPoint("theirs", "no_such_module:Their", "dlc.passes")
+    monkeypatch.setattr(metadata, "entry_points", lambda **_: [entry])
+    with pytest.raises(
+        PassError, match=r"plugin 'theirs' \(no_such_module:Their\) does not import"
+    ):
+        known_passes()
