@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dlc.backends.c99.dtypes import c_type
@@ -65,6 +66,11 @@ class Frame:
             size = step.emission.scratch
             ordered.append(Parameter("scratch", DType.U8, True, step.scratch, size))
         return ordered
+
+    def drop_unused(self, lines: Iterable[str]) -> None:
+        """Keep the parameters that the lines of the body name: an expression may ignore a read."""
+        words = set(re.findall(r"\w+", "\n".join(lines)))
+        self.parameters = [p for p in self.parameters if p.name in words]
 
     @property
     def declarations(self) -> list[str]:

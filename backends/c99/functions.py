@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 from dlc.backends.c99.frame import Frame, Parameter, live_parts
@@ -11,7 +12,7 @@ from dlc.backends.c99.tiles import write_kernel, write_tile
 from dlc.backends.c99.writer import Writer, wrap
 from dlc.errors import DlcError
 from dlc.ir.types import TensorType
-from dlc.ops.emission import Kernel, Nest, Tile
+from dlc.ops.emission import Kernel, Nest, Part, Tile
 from dlc.plan.program import Program, Step
 
 
@@ -82,17 +83,22 @@ def _translated(step: Step) -> tuple[Frame, bool, tuple[str, ...]]:
     parts = live_parts(step)
     fallible = any(isinstance(part, Kernel) and part.fallible for part in parts)
     for part in parts:
-        if isinstance(part, Nest):
-            write_nest(part, frame, body)
-        elif isinstance(part, Tile):
-            write_tile(part, frame, body)
-        else:
-            assert isinstance(part, Kernel)
-            write_kernel(part, frame, body)
+        with body.scope() if len(parts) > 1 else nullcontext():
+            _write_part(part, frame, body)
     if fallible:
         body.line("return 0;")
     locals = [f"    {definition}" for definition in frame.locals.values()]
+    frame.drop_unused([*locals, *body.lines])
     return frame, fallible, (signature(step), *frame.declarations, "", *locals, *body.lines)
+
+
+def _write_part(part: Part, frame: Frame, body: Writer) -> None:
+    if isinstance(part, Nest):
+        write_nest(part, frame, body)
+    elif isinstance(part, Tile):
+        write_tile(part, frame, body)
+    else:
+        write_kernel(part, frame, body)
 
 
 def _definition(name: str, key: tuple[str, ...], frame: Frame, fallible: bool) -> str:

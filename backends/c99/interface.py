@@ -107,8 +107,8 @@ def _contract(layout: Layout) -> list[str]:
 def _plan_table(layout: Layout, tensors: Sequence[Tensor]) -> list[str]:
     program = layout.program
     lines = [
-        f" * Arena: {program.arena_bytes} bytes; lower bound {program.lower_bound}, reached at step"
-        + f" {program.peak_step}; {program.peak_bytes_with_io} with the caller's inputs and outputs.",
+        f" * Arena: {program.arena_bytes} bytes; lower bound {program.lower_bound} bytes.",
+        f" * {program.peak_bytes_with_io} bytes with the caller's inputs and outputs.",
         " *",
         " *  first   last      offset       bytes  tensor",
     ]

@@ -9,7 +9,7 @@ import numpy as np
 
 from dlc.backends.c99.dtypes import c_type
 from dlc.backends.c99.functions import Functions, functions_of
-from dlc.backends.c99.names import Names, identifier
+from dlc.backends.c99.names import Names, word
 from dlc.ir.operator import Array
 from dlc.ir.types import DType, TensorType
 from dlc.plan.program import Buffer, Placement, Program, Space
@@ -89,7 +89,7 @@ class Layout:
 
 def layout_of(program: Program, name: str, weights: str, memory: str) -> Layout:
     """Names for a program. ``weights`` is ``auto``, ``c`` or ``file``, ``memory`` arena or heap."""
-    graph, name = program.graph, identifier(name, "model", 32)
+    graph, name = program.graph, word(name, "model", 32)
     total = sum(op.types[0].nbytes for op in program.constants)
     in_file = bool(total) and (weights == "file" or (weights == "auto" and total > FILE_THRESHOLD))
     names = Names(f"{name}_{word}" for word in ("run", "inputs", "outputs", "status"))
@@ -117,7 +117,7 @@ def _weights(program: Program, name: str, names: Names) -> Iterator[Weight]:
         type = op.types[0]
         c_type(type.dtype)  # a dtype without a C type is an error now, not halfway
         label = op.label or "constant"
-        c_name = names.new(f"{name}_{identifier(label, 'constant', 40)}")
+        c_name = names.new(f"{name}_{word(label, 'constant', 40)}")
         yield Weight(label, c_name, type, np.ascontiguousarray(value), offset)
         offset = -(-(offset + type.nbytes) // ALIGN) * ALIGN
 

@@ -60,6 +60,8 @@ def _write_run(layout: Layout, out: Writer) -> None:
         _write_call(layout, call, body)
     for copy in layout.program.copies:
         if copy.size:
+            out_name = comment(layout.outputs[copy.output].name)
+            body.extend(["", f"/* output {out_name}: a copy of what lives elsewhere */"])
             source = layout.pointer(copy.source, layout.outputs[copy.output].type.dtype)
             body.listed("memcpy(", [f"out->{layout.outputs[copy.output].c_name}", source,
                                     str(copy.size)], ");")  # fmt: skip

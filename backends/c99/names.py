@@ -38,12 +38,18 @@ _BREAKS = re.compile(r"(?<=\*)(?=/)|(?<=/)(?=\*)|(?<=\?)(?=\?)")
 
 def identifier(text: str, default: str = "x", longest: int = LONGEST) -> str:
     """A C (and C++) identifier that resembles ``text``; ``default`` when nothing of it is left."""
+    name = word(text, default, longest)
+    return f"{name}_" if name in _KEYWORDS else name
+
+
+def word(text: str, default: str, longest: int) -> str:
+    """As ``identifier``, but perhaps a keyword: for a part of an identifier."""
     name = re.sub(r"[^a-z0-9]+", "_", text.lower(), flags=re.ASCII).strip("_")[:longest].rstrip("_")
     if not name:
         return default
     if name[0].isdigit():
         name = f"{default}_{name}"
-    return f"{name}_" if name in _KEYWORDS else name
+    return name
 
 
 class Names:

@@ -44,7 +44,7 @@ def _write_reduction(nest: Nest, accumulate: Accumulate, frame: Frame, out: Writ
         dtype = translate(nest.expr, reads, frame.dtype(nest.write.buffer)).value.dtype
         acc = Typed("acc", dtype)
         out.line(f"{c_type(dtype)} acc = {_identity(accumulate.function, dtype)};")
-        with loops(nest.extents[outer:], out, outer):
+        with loops(nest.extents[outer:], out, outer, scope=True):
             combined = Call(accumulate.function, (Arg(len(reads)), nest.expr))
             body = translate(combined, [*reads, acc], dtype)
             frame.headers |= body.headers
@@ -65,23 +65,30 @@ def store(expr: Expr, arguments: Sequence[Typed], target: Access, variables: Var
 
 
 @contextmanager
-def loops(extents: Sequence[int], out: Writer, first: int = 0) -> Iterator[Variables]:
+def loops(
+    extents: Sequence[int], out: Writer, first: int = 0, *, scope: bool = False
+) -> Iterator[Variables]:
     """``for`` loops over ``extents``, the first being number ``first`` of its nest.
 
-    Gives their variables; loops of one iteration have none and are not written.
+    Gives their variables; loops of one iteration have none and are not written. With ``scope``
+    the locals of the body are its own even when no loop is written.
     """
     variables = loop_variables(extents, first)
-    with named_loops(zip(variables, extents, strict=True), out):
+    with ExitStack() as stack:
+        if scope and not any(variables):
+            stack.enter_context(out.block(""))
+        stack.enter_context(named_loops(zip(variables, extents, strict=True), out))
         yield variables
 
 
 @contextmanager
 def named_loops(pairs: Iterable[tuple[str | None, int]], out: Writer) -> Iterator[None]:
-    """``for`` loops given by variable and extent; without any, a block for the body's locals."""
+    """``for`` loops given by variable and extent; none for a variable that is None."""
     with ExitStack() as stack:
-        heads = [f"for (ptrdiff_t {v} = 0; {v} < {n}; ++{v})" for v, n in pairs if v is not None]
-        for head in heads or [""]:
-            stack.enter_context(out.block(head))
+        for name, extent in pairs:
+            if name is not None:
+                head = f"for (ptrdiff_t {name} = 0; {name} < {extent}; ++{name})"
+                stack.enter_context(out.block(head))
         yield
 
 

@@ -22,10 +22,9 @@ def write_kernel(kernel: Kernel, frame: Frame, out: Writer) -> None:
     if not kernel.fallible:
         out.listed(f"{kernel.kernel}(", arguments, ");")
         return
-    with out.block(""):
-        out.listed(f"const int status = {kernel.kernel}(", arguments, ");")
-        with out.block("if (status != 0)"):
-            out.line("return status;")
+    out.listed(f"const int status = {kernel.kernel}(", arguments, ");")
+    with out.block("if (status != 0)"):
+        out.line("return status;")
 
 
 def write_tile(tile: Tile, frame: Frame, out: Writer) -> None:

@@ -24,12 +24,17 @@ _ALIGNED = f"""\
 SPECIAL_VALUES = """\
 #if defined(__GNUC__)
 #define DLC_INF __builtin_inff()
+#define DLC_MINUS_INF -__builtin_inff()
 #define DLC_NAN __builtin_nanf("")
 #else
 #define DLC_INF ((float)(1e300 * 1e300))
+#define DLC_MINUS_INF ((float)(-1e300 * 1e300))
 #define DLC_NAN ((float)(1e300 * 1e300 * 0.0))
 #endif"""
-"""Definitions of the macros that ``rows`` writes for infinities and NaN."""
+"""Definitions of the macros that ``rows`` writes for infinities and NaN.
+
+tcc 0.9.27 has no NaN that can initialise an array: such weights need a file there.
+"""
 
 
 def weights_header(layout: Layout) -> str:
@@ -104,7 +109,10 @@ def stored(value: Array) -> Array:
 
 
 def _float_constants(flat: Array, suffix: str) -> Iterator[str]:
-    specials = {"inf": "DLC_INF", "-inf": "-DLC_INF", "nan": "DLC_NAN"}
+    widen = "" if suffix else "(double)"
+    specials = {
+        "inf": f"{widen}DLC_INF", "-inf": f"{widen}DLC_MINUS_INF", "nan": f"{widen}DLC_NAN",
+    }  # fmt: skip
     for text in flat.astype(str).tolist():  # the shortest decimals that read back exactly
         yield specials.get(text) or text.removesuffix("0" * text.endswith(".0")) + suffix
 

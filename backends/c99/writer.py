@@ -31,6 +31,20 @@ class Writer:
         self._depth -= 1
         self.line("}")
 
+    @contextlib.contextmanager
+    def scope(self) -> Iterator[None]:
+        """Braces around what is written inside, unless it is a single statement."""
+        start, indent = len(self.lines), 4 * self._depth
+        yield
+        written = self.lines[start:]
+        if sum(not line[indent:].startswith((" ", "}")) for line in written) > 1:
+            braces = " " * indent
+            self.lines[start:] = [
+                f"{braces}{{",
+                *(f"    {line}" for line in written),
+                f"{braces}}}",
+            ]
+
     def listed(self, head: str, items: Sequence[str], tail: str) -> None:
         """``head`` item, item, ... ``tail``, broken after commas where a line would be too long."""
         width = MARGIN - 4 * self._depth

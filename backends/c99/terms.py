@@ -1,0 +1,180 @@
+"""Scalar expressions as typed terms: equal subtrees are one term, certain outcomes are folded.
+
+The folding is not for speed, which is the C compiler's part: compilers warn of comparisons whose
+outcome is certain and of tests of constants, and emitted C compiles without a warning.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from dlc.backends.c99.dtypes import FLOATS, INTEGERS, c_type, limits, literal
+from dlc.errors import UnsupportedError, VerifyError
+from dlc.ir.expr import CASTS, Arg, Call, Const, Expr, operand_dtype
+from dlc.ir.operator import Array
+from dlc.ir.scalars import SCALARS
+from dlc.ir.types import DType
+
+COMPUTABLE = FLOATS | INTEGERS | {DType.BOOL}
+_INTEGER_FUNCTIONS = frozenset(
+    {"add", "sub", "mul", "neg", "div", "pow", "fmod", "max", "min", "abs", "sign"}
+)
+_LOGIC_FUNCTIONS = frozenset({"and", "or", "xor", "not"})
+_BOOL_FUNCTIONS = frozenset(name for name, row in SCALARS.items() if row.result == "bool")
+
+
+@dataclass(slots=True)
+class Term:
+    """A node of the expression.
+
+    ``function`` is a scalar function, a cast (the name of a dtype), ``arg``, ``const``, or
+    ``max_const`` and ``min_const``, whose second operand is a finite constant.
+    """
+
+    function: str
+    operands: tuple[int, ...]
+    dtype: DType
+    inner: DType
+    """What it computes in: the dtype of its operands."""
+    text: str = ""
+    """C, of arguments and constants."""
+    value: Array | None = None
+    """Of constants."""
+
+
+@dataclass(slots=True)
+class Terms:
+    """The terms of an expression over arguments given as (C text, dtype); operands come first."""
+
+    arguments: Sequence[tuple[str, DType]]
+    all: list[Term] = field(default_factory=list)
+    _known: dict[tuple[object, ...], int] = field(default_factory=dict)
+
+    def number(self, expr: Expr, want: DType | None) -> int:
+        """The term that computes ``expr``; ``want`` types a constant."""
+        if isinstance(expr, Arg):
+            text, dtype = self.arguments[expr.index]
+            return self._add("arg", (), dtype, dtype, text)
+        if isinstance(expr, Const):
+            typed = DType.BOOL if isinstance(expr.value, bool) else want
+            if typed is None:
+                raise VerifyError(f"the constant {expr} has no dtype; wrap it in a cast")
+            return self._const(expr.value, typed)
+        assert isinstance(expr, Call)
+        if expr.function in CASTS:
+            target = CASTS[expr.function]
+            return self._cast(target, self.number(expr.args[0], target))
+        inner = operand_dtype(expr, [dtype for _, dtype in self.arguments]) or want
+        operands = [self.number(arg, inner) for arg in expr.args]
+        inner = inner or self.all[operands[-1]].dtype
+        if expr.function in _LOGIC_FUNCTIONS:
+            operands = [self._cast(DType.BOOL, operand) for operand in operands]
+            inner = DType.BOOL
+        elif expr.function == "select":
+            operands[0] = self._cast(DType.BOOL, operands[0])
+        else:
+            _check(expr.function, inner)
+        return self._call(expr.function, operands, inner)
+
+    def _call(self, function: str, operands: list[int], inner: DType) -> int:
+        dtype = DType.BOOL if function in _BOOL_FUNCTIONS else inner
+        folded = self._folded(function, operands, dtype)
+        if folded is None:
+            folded = self._certain(function, operands, inner)
+        if folded is not None:
+            return folded
+        if inner is DType.BOOL and function in ("lt", "le"):
+            no = self._call("not", operands[:1], DType.BOOL)
+            return self._call("and" if function == "lt" else "or", [no, operands[1]], DType.BOOL)
+        if function in ("max", "min") and any(self._is_finite(i) for i in operands):
+            if self._is_finite(operands[0]):
+                operands.reverse()  # the constant second: a NaN in the other then stays
+            function += "_const"
+        return self._add(function, tuple(operands), dtype, inner)
+
+    def _folded(self, function: str, operands: Sequence[int], dtype: DType) -> int | None:
+        """The value of a call of constants, if it is exact."""
+        values = [self.all[operand].value for operand in operands]
+        known = [value for value in values if value is not None]
+        if len(known) < len(values) or dtype in FLOATS:
+            return None
+        if function in CASTS:
+            saturates = known[0].dtype.kind == "f" and dtype in INTEGERS
+            return None if saturates else self._const(known[0], dtype)
+        with np.errstate(all="ignore"):
+            return self._const(SCALARS[function].numpy(*known), dtype)
+
+    def _certain(self, function: str, operands: Sequence[int], inner: DType) -> int | None:
+        """The result where it is one operand, or a constant, whatever the other operands are."""
+        left, right = operands[0], operands[-1]
+        if function == "select":
+            return right if operands[1] == right else None
+        if inner in FLOATS or len(operands) != 2:
+            return None
+        lowest, highest = (self._const(value, inner) for value in limits(inner))
+        zero = self._const(0, inner)
+        if function in ("and", "or"):
+            absorbing = lowest if function == "and" else highest
+            return absorbing if absorbing in operands else None
+        if function == "mul":
+            return zero if zero in operands else None
+        if left == right and function == "sub":
+            return zero
+        if left == right and function in ("eq", "lt", "le", "xor"):
+            return self._const(function in ("eq", "le"), DType.BOOL)
+        if function == "lt" and (right == lowest or left == highest):
+            return self._const(False, DType.BOOL)
+        if function == "le" and (left == lowest or right == highest):
+            return self._const(True, DType.BOOL)
+        if function in ("max", "min"):
+            neutral, absorbing = (lowest, highest) if function == "max" else (highest, lowest)
+            if absorbing in operands:
+                return absorbing
+            if neutral in operands:
+                return left if right == neutral else right
+        return None
+
+    def _cast(self, target: DType, operand: int) -> int:
+        source = self.all[operand].dtype
+        if source is target:
+            return operand
+        if not {source, target} <= COMPUTABLE:
+            raise UnsupportedError(
+                f"a cast from {source.value} to {target.value} cannot be compiled to C yet"
+            )
+        folded = self._folded(target.value, [operand], target)
+        return self._add(target.value, (operand,), target, source) if folded is None else folded
+
+    def _const(self, value: Any, dtype: DType) -> int:
+        with np.errstate(all="ignore"):
+            number = self._add("const", (), dtype, dtype, literal(value, dtype))
+            self.all[number].value = np.asarray(value).astype(dtype.numpy)
+        return number
+
+    def _is_finite(self, number: int) -> bool:
+        value = self.all[number].value
+        return value is not None and bool(np.isfinite(value))
+
+    def _add(self, function: str, operands: tuple[int, ...], dtype: DType, inner: DType,
+             text: str = "") -> int:  # fmt: skip
+        c_type(dtype)  # a dtype C cannot store is an error here
+        key = (function, operands, dtype, inner, text)
+        if key not in self._known:
+            self._known[key] = len(self.all)
+            self.all.append(Term(function, operands, dtype, inner, text))
+        return self._known[key]
+
+
+def _check(function: str, inner: DType) -> None:
+    """Raise UnsupportedError unless ``function`` of ``inner`` has a C form."""
+    allowed = inner in FLOATS or (inner in COMPUTABLE and function in ("eq", "lt", "le"))
+    if inner in INTEGERS:
+        allowed |= function in _INTEGER_FUNCTIONS
+    if not allowed:
+        raise UnsupportedError(
+            f"the scalar function {function} has no C form for {inner.value} yet"
+        )
