@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import shutil
 import tempfile
+import weakref
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -117,13 +119,19 @@ def compile(model: Any, *, passes: str = "O2", name: str | None = None,
     """
     from dlc.backends.c99.module import build
 
-    holder = tempfile.TemporaryDirectory(prefix="dlc-") if out is None else None
-    folder = Path(holder.name) / "model" if holder is not None else Path(out or "")
-    folder, _ = emit(model, folder, passes=passes, name=name, dims=dims, shapes=shapes,
-                     weights=weights, memory=memory, notify=notify, stage=stage)  # fmt: skip
-    stage("building")
-    module = build(folder, compiler=compiler)
-    module.keep_alive = holder
+    holder = Path(tempfile.mkdtemp(prefix="dlc-")) if out is None else None
+    try:
+        folder, _ = emit(model, holder / "model" if holder is not None else Path(out or ""),
+                         passes=passes, name=name, dims=dims, shapes=shapes, weights=weights,
+                         memory=memory, notify=notify, stage=stage)  # fmt: skip
+        stage("building")
+        module = build(folder, compiler=compiler)
+    except BaseException:
+        if holder is not None:
+            shutil.rmtree(holder, ignore_errors=True)
+        raise
+    if holder is not None:
+        weakref.finalize(module, shutil.rmtree, holder, ignore_errors=True)
     return module
 
 

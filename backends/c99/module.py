@@ -38,8 +38,6 @@ class Module:
         self.weights_bytes: int = self.metadata["weights"]["bytes"]
         self.lower_bound: int = self.metadata["lower_bound"]
         self.peak_bytes_with_io: int = self.metadata["peak_bytes_with_io"]
-        #: whatever must live as long as the module (a temporary folder)
-        self.keep_alive: object = None
         self._ffi = cffi.FFI()
         self._ffi.cdef(_declarations(self.metadata))
         self._library = self._ffi.dlopen(str(library))

@@ -35,7 +35,7 @@ def bind_inputs(
     for name, shape in fixed.items():
         if shape and not isinstance(shape[0], int) and (shape[0] is None or shape[0] not in bound):
             what = f"dim {shape[0]!r}" if shape[0] else "the leading dim"
-            option = f"--dim {shape[0]}=N" if shape[0] else f"--shape {_example(name, shape)}"
+            option = f"--dim {shape[0]}=SIZE" if shape[0] else f"--shape {_example(name, shape)}"
             notify(f"{what} of input {name!r} is not fixed and becomes 1 ({option} changes it)")
             if shape[0] is None:
                 shape[0] = 1

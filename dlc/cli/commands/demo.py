@@ -47,7 +47,7 @@ def command(output: str | None) -> None:
     table.add_row("peak with input and output", kib(module.peak_bytes_with_io))
     table.add_row("weights", kib(module.weights_bytes))
     table.add_row("time per image, from Python", f"{seconds * 1e6:.0f} microseconds")
-    table.add_row("time per image, in C", f"{module.time(batch[0]) * 1e6:.0f} microseconds")
+    table.add_row("time per image, in C", f"{module.time(100, batch[0]) * 1e6:.0f} microseconds")
     if output is not None:
         table.add_row("C source", str(module.source_dir))
     console = Console()
