@@ -49,9 +49,9 @@ def read(source: Any) -> Model:
             f"a model is a path, bytes, a ModelProto or an onnx-graphsurgeon graph, "
             f"not {type(source).__name__}"
         )
+    if not all(isinstance(text, str) for text in _strings(proto)):
+        raise ModelError("a name in the model is not UTF-8 text; the file is damaged")
     opsets = _opsets(proto)
-    for _ in all_nodes(proto.graph.node):  # refuses graphs that nest too deep for what follows
-        pass
     if proto.functions:
         _check_functions(proto)
         try:
@@ -79,6 +79,41 @@ def _parse(data: bytes, name: str) -> onnx.ModelProto:
     if not proto.HasField("graph"):
         raise ModelError(f"{name} holds no graph: it is not an ONNX model, or it is cut short")
     return proto
+
+
+def _strings(proto: onnx.ModelProto) -> Iterator[str | bytes]:
+    """Every name in the model: protobuf hands out those that are not UTF-8 as bytes."""
+    for entry in proto.opset_import:
+        yield entry.domain
+    for function in proto.functions:
+        yield from (function.domain, function.name, function.overload)
+        yield from (*function.input, *function.output, *function.attribute)
+        yield from (entry.domain for entry in function.opset_import)
+        yield from (attribute.name for attribute in function.attribute_proto)
+        yield from _strings_of(function.node)
+    yield from _strings_in(proto.graph)
+
+
+def _strings_in(graph: onnx.GraphProto, depth: int = 0) -> Iterator[str | bytes]:
+    yield graph.name
+    yield from (tensor.name for tensor in graph.initializer)
+    for info in (*graph.input, *graph.output, *graph.value_info):
+        yield info.name
+        yield from (dim.dim_param for dim in info.type.tensor_type.shape.dim)
+    yield from _strings_of(graph.node, depth)
+
+
+def _strings_of(nodes: Iterable[onnx.NodeProto], depth: int = 0) -> Iterator[str | bytes]:
+    if depth > _MAX_DEPTH:
+        raise ModelError(f"graphs nest more than {_MAX_DEPTH} deep in the model")
+    for node in nodes:
+        yield from (node.name, node.op_type, node.domain, node.overload)
+        yield from node.input
+        yield from node.output
+        for attribute in node.attribute:
+            yield from (attribute.name, attribute.ref_attr_name)
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from _strings_in(attribute.g, depth + 1)
 
 
 def _from_graphsurgeon(source: Any) -> onnx.ModelProto:
@@ -118,7 +153,7 @@ def _check_functions(proto: onnx.ModelProto) -> None:
 
     def size(nodes: Iterable[onnx.NodeProto], calls: tuple[FunctionId, ...]) -> int:
         total = 0
-        for node in all_nodes(nodes):
+        for node in _all_nodes(nodes):
             key = (node.domain, node.op_type, node.overload)
             total += 1
             if key in functions:
@@ -136,15 +171,13 @@ def _check_functions(proto: onnx.ModelProto) -> None:
     size(proto.graph.node, ())
 
 
-def all_nodes(nodes: Iterable[onnx.NodeProto], depth: int = 0) -> Iterator[onnx.NodeProto]:
-    """Every node, those of nested graphs too; ModelError when they nest too deep."""
-    if depth > _MAX_DEPTH:
-        raise ModelError(f"graphs nest more than {_MAX_DEPTH} deep in the model")
+def _all_nodes(nodes: Iterable[onnx.NodeProto]) -> Iterator[onnx.NodeProto]:
+    """Every node, those of nested graphs too."""
     for node in nodes:
         yield node
         for attribute in node.attribute:
-            for graph in [attribute.g, *attribute.graphs] if attribute.type in (5, 10) else []:
-                yield from all_nodes(graph.node, depth + 1)
+            if attribute.type == onnx.AttributeProto.GRAPH:
+                yield from _all_nodes(attribute.g.node)
 
 
 def _flat(error: Exception) -> str:

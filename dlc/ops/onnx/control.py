@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from dlc.errors import UnsupportedError
+from dlc.errors import UnsupportedError, VerifyError
 from dlc.ir.evaluate import evaluate_graph
 from dlc.ir.graph import Graph, Value
 from dlc.ir.operator import Array, Arrays, Types
@@ -56,6 +56,13 @@ def _require_inputs(operator: OnnxOperator, body: Graph, fed: Sequence[TensorTyp
     )
 
 
+def _body(operator: OnnxOperator, name: str = "body") -> Graph:
+    body = operator.attr(name)
+    if not isinstance(body, Graph):
+        raise VerifyError(f"{operator.label}: it has no graph {name!r}")
+    return body
+
+
 def _require_scalar(operator: OnnxOperator, type: TensorType | None, dtype: DType) -> None:
     fits = type is None or (type.dtype is dtype and type.bounds in ((), (1,)))
     operator.require(fits, "C4", f"{type} where {dtype.value}[] is needed")
@@ -69,7 +76,7 @@ def _list(types: Sequence[TensorType | None]) -> str:
 
 
 def _infer_if(operator: OnnxOperator, operands: Types, constants: Arrays) -> tuple[TensorType, ...]:
-    branches = [operator.attr("then_branch"), operator.attr("else_branch")]
+    branches = [_body(operator, "then_branch"), _body(operator, "else_branch")]
     for branch in branches:
         _require_inputs(operator, branch, operands[1:])
     operator.require(bool(operands) and operands[0] is not None, "C4", "it needs a condition")
@@ -105,7 +112,7 @@ def _bound(dim: Dim) -> int:
 
 def _evaluate_if(operator: OnnxOperator, operands: Arrays) -> tuple[Array, ...]:
     condition = _present(operands)[0].reshape(-1)[0]
-    branch = operator.attr("then_branch" if condition else "else_branch")
+    branch = _body(operator, "then_branch" if condition else "else_branch")
     return tuple(evaluate_graph(branch, _present(operands[1:])))
 
 
@@ -119,7 +126,7 @@ def _present(operands: Arrays) -> list[Array]:
 def _infer_loop(
     operator: OnnxOperator, operands: Types, constants: Arrays
 ) -> tuple[TensorType, ...]:
-    body: Graph = operator.attr("body")
+    body = _body(operator)
     carried = len(operands) - 2 - operator.captures
     operator.require(
         carried >= 0, "C4", "it needs its most turns and a condition, or their absence"
@@ -128,8 +135,9 @@ def _infer_loop(
     _require_scalar(operator, operands[1], DType.BOOL)
     scalars = [TensorType(DType.I64, ()), TensorType(DType.BOOL, ())]
     _require_inputs(operator, body, [*scalars, *operands[2:]])
+    operator.require(len(body.outputs) > carried, "C2", "its body has too few results")
     condition, *results = [value.type for value in body.outputs]
-    operator.require(condition.dtype is DType.BOOL, "C1", "the body's first result is no condition")
+    _require_scalar(operator, condition, DType.BOOL)
     states = results[:carried]
     _require_carried(operator, operands[2 : 2 + carried], states)
     if len(results) == carried:
@@ -172,7 +180,7 @@ def _always_true(value: Value, condition: Value) -> bool:
 
 
 def _evaluate_loop(operator: OnnxOperator, operands: Arrays) -> tuple[Array, ...]:
-    body: Graph = operator.attr("body")
+    body = _body(operator)
     limit, condition, *rest = operands
     split = len(rest) - operator.captures
     states, captures = _present(rest[:split]), _present(rest[split:])
@@ -205,7 +213,7 @@ def _scan_axes(operator: OnnxOperator, name: str, count: int) -> tuple[int, ...]
 
 
 def _infer_scan(operator: OnnxOperator, operands: Types) -> tuple[TensorType, ...]:
-    body: Graph = operator.attr("body")
+    body = _body(operator)
     scans = operator.attr("num_scan_inputs")
     states = len(operands) - scans - operator.captures
     operator.require(scans > 0 and states >= 0, "C1", "it has nothing to scan")
@@ -220,6 +228,7 @@ def _infer_scan(operator: OnnxOperator, operands: Types) -> tuple[TensorType, ..
     operator.require(len(set(lengths)) == 1, "C1", "the scanned operands differ in length")
     _require_inputs(operator, body, [*operands[:states], *slices, *operands[states + scans :]])
     results = [value.type for value in body.outputs]
+    operator.require(len(results) >= states, "C2", "its body has too few results")
     _require_carried(operator, operands[:states], results[:states])
     stacked = []
     outputs = results[states:]
@@ -233,7 +242,7 @@ def _infer_scan(operator: OnnxOperator, operands: Types) -> tuple[TensorType, ..
 
 
 def _evaluate_scan(operator: OnnxOperator, operands: Arrays) -> tuple[Array, ...]:
-    body: Graph = operator.attr("body")
+    body = _body(operator)
     arrays = _present(operands)
     scans = operator.attr("num_scan_inputs")
     count = len(arrays) - scans - operator.captures

@@ -25,9 +25,8 @@ if TYPE_CHECKING:
 #: attributes that are dlc's, not ONNX's (see OnnxOperator)
 OWN_ATTRIBUTES = frozenset({"results", "captures"})
 _A = onnx.AttributeProto
-_SIMPLE = frozenset(
-    (_A.FLOAT, _A.INT, _A.STRING, _A.TENSOR, _A.FLOATS, _A.INTS, _A.STRINGS, _A.TENSORS)
-)
+_LISTS = frozenset((_A.FLOATS, _A.INTS, _A.STRINGS, _A.TENSORS))
+_SIMPLE = _LISTS | {_A.FLOAT, _A.INT, _A.STRING, _A.TENSOR}
 
 Attribute = Any  # int, float, str, DType-free tuples of them, Data (tensor) or Graph (region)
 
@@ -201,8 +200,8 @@ def to_attribute(name: str, value: Attribute, kind: int | None = None) -> onnx.A
     items = [_to_item(item, kind) for item in (value if isinstance(value, tuple) else [value])]
     if not isinstance(value, tuple):
         return helper.make_attribute(name, items[0])
-    if not items and kind is None:
-        raise VerifyError(f"attribute {name!r} is an empty list of unknown kind")
+    if not items and kind not in _LISTS:
+        raise VerifyError(f"attribute {name!r} is an empty list where none is declared")
     return helper.make_attribute(name, items, attr_type=None if items else kind)
 
 
