@@ -26,7 +26,8 @@ This page is made from the headers (`python -m dlc.testing.contracts > docs/kern
 
 # what other kernels are made of; the rest is known by what it defines
 _SHARED = frozenset(
-    f"dlc_{part}" for part in ("bits", "exact", "fma", "lanes", "quadrant", "status", "tap")
+    f"dlc_{part}"
+    for part in ("bits", "exact", "fma", "kernel", "lanes", "quadrant", "status", "tap")
 )
 
 
@@ -57,7 +58,9 @@ def prototypes(header: str) -> list[str]:
     """Prototypes of the functions of a header that take arrays and are no part of another."""
     guard = re.search(r"#ifndef (\w+)_H\n", header)
     name = guard[1].lower() if guard else ""
-    found = re.findall(rf"^(?:static inline|DLC_KERNEL)(\s+\w+\s+{name}\([^)]*\*[^)]*\)) {{", header, re.MULTILINE)
+    found = re.findall(
+        rf"^(?:static inline|DLC_KERNEL)(\s+\w+\s+{name}\([^)]*\*[^)]*\)) {{", header, re.MULTILINE
+    )
     return [" ".join(prototype.split()) for prototype in found]
 
 

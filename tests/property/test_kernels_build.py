@@ -56,7 +56,8 @@ def test_nothing_is_called_but_memcpy_and_memset(
     # every function becomes an external one, so that all of them are compiled
     includes = [f'#include "{header.name}"' for header in HEADERS]
     system = [f"#include <{name}.h>" for name in ("stdbool", "stddef", "stdint", "string")]
-    unit.write_text("\n".join([*system, "#define static", "#define inline", *includes, ""]))
+    external = ["#define static", "#define inline", "#undef DLC_KERNEL", "#define DLC_KERNEL"]
+    unit.write_text("\n".join([*system, '#include "dlc_kernel.h"', *external, *includes, ""]))
     flags = [*STRICT_FLAGS, "-fno-stack-protector", *optimise.split(), f"-I{DIRECTORY}"]
     compile_with(COMPILERS[family], [*flags, "-c", str(unit), "-o", str(made)])
     listed = subprocess.run(["nm", str(made)], capture_output=True, text=True, check=True).stdout

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TypeVar
 
 import numpy as np
 import pytest
@@ -31,11 +33,23 @@ from dlc.testing import (
     pool_cases,
 )
 
-# wide lines reach the code that computes whole vectors of columns
-CONVS = conv_cases() | conv_cases(max_rank=1, largest=90)
-TRANSPOSED = conv_transpose_cases() | conv_transpose_cases(max_rank=1, largest=60)
-POOLS = pool_cases() | pool_cases(max_rank=1, largest=90)
-TILES = st.tuples(st.sampled_from([1, 2, 4, 5, 8]), st.sampled_from([1, 3, 8, 40, 1024]))
+Case = TypeVar("Case", ConvCase, ConvTransposeCase, PoolCase)
+
+
+@st.composite
+def wide(draw: st.DrawFn, cases: st.SearchStrategy[Case]) -> Case:
+    """Cases with long lines and many filters, which reach the code for whole blocks of both."""
+    case = draw(cases)
+    image = (*case.image[:-1], draw(st.integers(20, 90)))
+    if isinstance(case, PoolCase):
+        return replace(case, image=image)
+    return replace(case, image=image, filters=draw(st.integers(4, 9)))
+
+
+CONVS = conv_cases() | wide(conv_cases(largest=4, channels=2))
+TRANSPOSED = conv_transpose_cases() | wide(conv_transpose_cases(largest=4, channels=2))
+POOLS = pool_cases() | wide(pool_cases(largest=4))
+TILES = st.tuples(st.sampled_from([1, 2, 4, 5, 8]), st.sampled_from([3, 8, 40, 64, 1024]))
 
 
 def joined(
