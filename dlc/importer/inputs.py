@@ -106,7 +106,7 @@ def _type(info: onnx.ValueInfoProto, shape: Declared, bound: Mapping[str, int]) 
     for axis, dim in enumerate(shape):
         size = dim if isinstance(dim, int) else bound.get(dim) if dim else None
         if size is None:
-            option = f"--dim {dim}=N or " if dim else ""
+            option = f"--dim {dim}=SIZE or " if dim else ""
             raise ModelError(
                 f"dim {axis} of input {name!r} is not fixed; give it with {option}"
                 f"--shape {_example(name, shape)}"

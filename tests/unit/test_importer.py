@@ -118,13 +118,13 @@ def test_a_leading_dim_becomes_one_and_says_so() -> None:
     )  # fmt: skip
     assert load(two, notify=told.append).outputs[0].shape == (1, 3)
     assert len(told) == 1
-    assert "dim 'N' of input 'x' is not fixed and becomes 1 (--dim N=N" in told[0]
+    assert "dim 'N' of input 'x' is not fixed and becomes 1 (--dim N=SIZE" in told[0]
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, r"dim 2 of input 'x' is not fixed; give it with --dim H=N or --shape x=Nx3xNxN"),
+        ({}, r"dim 2 of input 'x' is not fixed; give it with --dim H=SIZE or --shape x=Nx3xNxN"),
         ({"dims": {"H": 4}}, r"dim 3 of input 'x' .* give it with --shape x="),
         ({"dims": {"Q": 4}}, "no dim 'Q' to fix; it has 'H', 'N'"),
         ({"dims": {"H": -4}}, "dim 'H' cannot be -4"),
