@@ -36,6 +36,7 @@ class ExpandOps(Pass):
     """
 
     name: ClassVar[str] = "expand-ops"
+    contract: ClassVar[str] = "reassociates"
     ensures: ClassVar[str] = "core"
 
     def run(self, graph: Graph) -> tuple[Graph, bool]:

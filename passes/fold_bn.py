@@ -50,6 +50,7 @@ class FoldBatchNorm(RulePass):
     """
 
     name: ClassVar[str] = "fold-bn"
+    contract: ClassVar[str] = "reassociates"
 
     def rules(self) -> Sequence[Rule]:
         return [FoldIntoPrevious(), FoldIntoNext()]

@@ -51,6 +51,7 @@ class FoldConstants(Pass):
     """
 
     name: ClassVar[str] = "fold-constants"
+    contract: ClassVar[str] = "reassociates"
     max_bytes: int = 1 << 28
 
     def run(self, graph: Graph) -> tuple[Graph, bool]:

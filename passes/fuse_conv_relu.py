@@ -56,6 +56,7 @@ class FuseConvRelu(Pass):
     """
 
     name: ClassVar[str] = "fuse-conv-relu"
+    contract: ClassVar[str] = "reassociates"
     max_size: int = 64
     max_operands: int = 8
 

@@ -22,6 +22,9 @@ class Pass:
     ensures: ClassVar[str] = "any"
     #: whether the pass manager runs the pass on the bodies of ``if`` and ``loop`` as well
     into_regions: ClassVar[bool] = True
+    #: what the pass keeps of the results: "exact" (every bit), "reassociates" (sums in another order,
+    #: functions rounded otherwise: last digits differ) or "approximate" (an error it documents)
+    contract: ClassVar[str] = "exact"
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
