@@ -180,30 +180,35 @@ def overwritable(emission: Emission) -> Iterator[tuple[int, int]]:
     store into that result, and nothing stores an element twice. That the stores cover the result
     exactly (``stores``), sizes and lifetimes are the planner's to check.
     """
-    targets: dict[int, set[int | None]] = {}  # operand -> results whose elements it is read beside
-    unclear: set[int] = set()  # results a kernel may store to in any order
+    beside: dict[int, set[int | None]] = {}  # operand -> results beside whose element it is read
+    unclear: set[int] = set()  # results that a kernel stores to in an order of its own
     for part in emission.parts:
+        elsewhere, here = _reads(part)
         if isinstance(part, Kernel):
-            other, same = accesses(part.args), ()
-            unclear |= {a.buffer.index for a in other if isinstance(a.buffer, Result)}
-        elif isinstance(part, Tile):
-            other, same = accesses(part.args), part.reads
-        elif part.accumulate is not None:
-            other, same = part.reads, part.accumulate.reads
-        else:
-            other, same = (), part.reads
-        for access in (*other, *same):
+            unclear |= {a.buffer.index for a in elsewhere if isinstance(a.buffer, Result)}
+        for access in elsewhere:
             if isinstance(access.buffer, Operand):
-                beside: int | None = None
-                if not isinstance(part, Kernel) and access in same and access not in other:
-                    write = part.write
-                    if isinstance(write.buffer, Result) and access.index == write.index:
-                        beside = write.buffer.index
-                targets.setdefault(access.buffer.index, set()).add(beside)
-    for operand, results in targets.items():
+                beside.setdefault(access.buffer.index, set()).add(None)
+        for access in here:
+            if isinstance(access.buffer, Operand) and not isinstance(part, Kernel):
+                to, exact = part.write.buffer, access.index == part.write.index
+                result = to.index if exact and isinstance(to, Result) else None
+                beside.setdefault(access.buffer.index, set()).add(result)
+    for operand, results in beside.items():
         result = next(iter(results))
         if len(results) == 1 and result is not None and result not in unclear:
             yield operand, result
+
+
+def _reads(part: Part) -> tuple[tuple[Access, ...], tuple[Access, ...]]:
+    """What a part reads while it still computes, and what it reads only as it stores an element."""
+    if isinstance(part, Kernel):
+        return accesses(part.args), ()
+    if isinstance(part, Tile):
+        return accesses(part.args), part.reads
+    if part.accumulate is not None:
+        return part.reads, part.accumulate.reads
+    return (), part.reads
 
 
 def accesses(args: Iterable[Argument]) -> tuple[Access, ...]:

@@ -20,8 +20,9 @@ from dlc.plan.links import Link
 from dlc.plan.program import Space
 from dlc.plan.timeline import Timeline
 
-#: pairs of values compared before a union of two large storages is refused unexamined
+#: pairs of values compared for one union, and for all of them; what takes more is refused unexamined
 PATIENCE = 20_000
+ALL_PATIENCE = 4_000_000
 
 
 @dataclass(slots=True)
@@ -37,6 +38,8 @@ class Storage:
     """Number of values."""
     stored: int
     """Number of values that are not mere views of another one."""
+    solid: bool
+    """Whether some value is alive in every byte from the first step to the last."""
 
 
 class Sharing:
@@ -49,7 +52,7 @@ class Sharing:
         space = timeline.anatomy.space
         self.storage: list[Storage] = [
             Storage(0, timeline.size[v], timeline.born[v], timeline.last[v], space[v], 1,
-                    int(timeline.born[v] >= 0))
+                    int(timeline.born[v] >= 0), solid=True)
             for v in values
         ]  # fmt: skip
         self._parent = list(values)
@@ -57,6 +60,7 @@ class Sharing:
         self._group = list(values)  # values that hold the same content wherever they overlap
         self._next = list(values)  # circular lists of the values of a storage
         self._undo: list[tuple[int, int, Storage, Storage, int]] = []
+        self._patience = ALL_PATIENCE
         self.live = np.zeros(self.steps + 1, np.int64)  # arena bytes
         self.total = np.zeros(self.steps + 1, np.int64)  # the same with the caller's buffers
         for step, op in enumerate(timeline.steps):
@@ -98,7 +102,8 @@ class Sharing:
     def numbers(self, step: int, link: Link) -> tuple[int, int]:
         """The values a link of the op at a step joins."""
         op, number = self.timeline.steps[step], self.timeline.anatomy.number
-        operand = [value for value in op.operands if value is not None][link.operand]
+        operand = op.operands[link.operand]
+        assert operand is not None  # core ops have no absent operands
         return number[operand], number[op.results[link.result]]
 
     def joined(self, step: int, link: Link) -> bool:
@@ -149,7 +154,8 @@ class Sharing:
 
     def _sound(self, step: int, link: Link, a: int, b: int, shift: int) -> tuple[bool, bool]:
         """Whether no value destroys another one that is alive; and whether the values that hold the
-        link's content do so wherever they overlap, even outside the link."""
+        link's content do so wherever they overlap, even outside the link.
+        """
         x, y = self.storage[a], self.storage[b]
         source, target = self.numbers(step, link)
         start = self.find(source)[1] + link.source
@@ -160,10 +166,15 @@ class Sharing:
             op, number = self.timeline.steps[step], self.timeline.anatomy.number
             others = [number[v] for v in op.operands if v is not None]
             others += [number[v] for v in op.results]
+            self._patience -= len(others)
             if all(v in (source, target) or self.find(v)[0] not in (a, b) for v in others):
                 return link.content or self._exact(source, target, shift), link.content
-        if x.count * y.count > PATIENCE:
+        crowded = x.solid and y.solid and max(x.first, y.first) < min(x.last, y.last)
+        if crowded and low < high and not link.content:
+            return False, False  # some step needs both
+        if x.count * y.count > min(PATIENCE, self._patience):
             return False, False
+        self._patience -= x.count * y.count
         group = self._content(source), self._content(target)
         left = [(v, o, o + self.timeline.size[v]) for v, o in self.members(a)]
         right = [(v, o + shift, o + shift + self.timeline.size[v]) for v, o in self.members(b)]
@@ -229,10 +240,13 @@ class Sharing:
         self._next[child], self._next[root] = self._next[root], self._next[child]
         self._charge(x, -1)
         self._charge(y, -1)
+        alike_extents = (x.low, x.high) == (y.low + shift, y.high + shift)
+        touching = max(x.first, y.first) <= min(x.last, y.last)
         self.storage[root] = Storage(
             min(x.low, y.low + shift) - move, max(x.high, y.high + shift) - move,
             min(x.first, y.first), max(x.last, y.last),
             space, x.count + y.count, x.stored + y.stored - viewed,
+            x.solid and y.solid and alike_extents and touching,
         )  # fmt: skip
         self._charge(self.storage[root], 1)
 

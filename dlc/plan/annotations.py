@@ -188,9 +188,9 @@ def annotate(graph: Graph, steps: Sequence[Op], place: Mapping[Value, Placement]
     graph.annotations.pop("offsets", None)
     graph.annotations["steps"] = len(steps)
     program = _Reader(graph, emissions).program()
-    for step in program.steps:
-        if step.frees:
-            step.op.annotations["frees"] = step.frees
+    for planned in program.steps:
+        if planned.frees:
+            planned.op.annotations["frees"] = planned.frees
     graph.annotations |= {
         "lower_bound": program.lower_bound,
         "peak_step": program.peak_step,

@@ -31,7 +31,9 @@ def check_calls(stated: Stated, path: Path) -> int:
         raise PlanError(f"{path} has no function {stated.c_name}_run")
     start, *sections = _sections(text[text.index(head) :])
     if len(sections) != len(stated.steps):
-        raise PlanError(f"{path} runs {len(sections)} steps, metadata.json states {len(stated.steps)}")
+        raise PlanError(
+            f"{path} runs {len(sections)} steps, metadata.json states {len(stated.steps)}"
+        )
     names = _Names(stated)
     count = 0
     for step, section in zip(stated.steps, sections, strict=True):
@@ -42,7 +44,8 @@ def check_calls(stated: Stated, path: Path) -> int:
 
 def _sections(body: str) -> Iterator[str]:
     """The text before the first step and that of each step, in order, without comments and with
-    single blanks; PlanError when steps are not numbered in order."""
+    single blanks; PlanError when steps are not numbered in order.
+    """
     parts = _COMMENT.split(body)
     current, expected = [parts[0]], 0
     for comment, code in zip(parts[1::2], parts[2::2], strict=True):
@@ -73,20 +76,27 @@ def _check_step(stated: Stated, step: StatedStep, section: str, names: _Names) -
         elided = {j: sum(e.size for e in step.elided if e.result == j) for j in range(len(writes))}
         for j, place in enumerate(writes):
             if place not in passed and elided[j] < tensors[step.writes[j]].size:
-                raise PlanError(f"{where}: model.c passes no address for {tensors[step.writes[j]].name!r}")
+                raise PlanError(
+                    f"{where}: model.c passes no address for {tensors[step.writes[j]].name!r}"
+                )
     if not stated.on_heap:
         dead = {(int(a), int(b)) for a, b in _DEAD.findall(section)}
         buffers = [stated.buffers[b] for b in step.frees]
         allowed = {(b.offset, b.size) for b in buffers if b.size}
-        scratches = {(at, tensors[step.scratch].size) for _, at in scratch if step.scratch is not None}
+        scratches = {
+            (at, tensors[step.scratch].size) for _, at in scratch if step.scratch is not None
+        }
         if not allowed <= dead <= allowed | scratches:
-            raise PlanError(f"{where}: model.c ends the life of other memory than metadata.json states")
+            raise PlanError(
+                f"{where}: model.c ends the life of other memory than metadata.json states"
+            )
     return len(passed)
 
 
 def _check_order(passed: list[Address], stated: list[Address], where: str) -> None:
     """Arguments are operands in order, then results, then scratch; what is unused or the same
-    memory as a result is left out."""
+    memory as a result is left out.
+    """
     rest = iter(stated)
     for address in passed:
         if address not in rest:
@@ -162,7 +172,9 @@ class _Names:
         if plain == "weights":
             return self._weight(offset, text, where)
         if plain not in self.bases:
-            raise PlanError(f"{where}: model.c passes {text!r:.80}, which metadata.json does not name")
+            raise PlanError(
+                f"{where}: model.c passes {text!r:.80}, which metadata.json does not name"
+            )
         (memory, start), unit = self.bases[plain]
         return memory, start + offset * (1 if bytes else unit)
 

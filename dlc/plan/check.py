@@ -98,7 +98,7 @@ def _check_lifetimes(stated: Stated) -> None:
     """Stated lifetimes are those that the steps' reads and writes give."""
     end = len(stated.steps)
     born = {t.id: -1 for t in stated.tensors if t.kind in ("input", "constant")}
-    last = {t: -1 for t in born}
+    last = dict.fromkeys(born, -1)
     for step in stated.steps:
         for number in (*step.writes, *(() if step.scratch is None else (step.scratch,))):
             if number in born:
@@ -187,5 +187,7 @@ def _check_figures(stated: Stated) -> tuple[int, int, int]:
         if getattr(stated, name) != value:
             raise PlanError(f"metadata.json states {name} {getattr(stated, name)}, it is {value}")
     if stated.arena_bytes < peak and not stated.on_heap:
-        raise PlanError(f"the arena of {stated.arena_bytes} bytes is below the {peak} live at step {at}")
+        raise PlanError(
+            f"the arena of {stated.arena_bytes} bytes is below the {peak} live at step {at}"
+        )
     return peak, at, with_io

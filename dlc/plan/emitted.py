@@ -1,5 +1,6 @@
 """The plan of an emitted folder as its metadata.json states it: read, and no more believed than
-its form requires."""
+its form requires.
+"""
 
 from __future__ import annotations
 
@@ -129,7 +130,9 @@ def read_metadata(folder: Path) -> Stated:
             raise PlanError(f"{path} is larger than any metadata dlc writes")
         root = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise PlanError(f"{path} cannot be read ({error.strerror}); name a compiled folder") from error
+        raise PlanError(
+            f"{path} cannot be read ({error.strerror}); name a compiled folder"
+        ) from error
     except (ValueError, RecursionError) as error:
         raise PlanError(f"{path} is not JSON; compile the model again") from error
     stated = _Form(str(path)).root(root)
@@ -140,13 +143,13 @@ def read_metadata(folder: Path) -> Stated:
 def _check_ids(stated: Stated, path: Path) -> None:
     """Every number names something."""
     buffers, tensors = len(stated.buffers), len(stated.tensors)
-    for kind, rows in (("buffer", stated.buffers), ("tensor", stated.tensors)):
-        for number, row in enumerate(rows):
-            if row.id != number:
-                raise PlanError(f"{path}: {kind} {number} calls itself {row.id}")
+    numbered = {"buffer": [b.id for b in stated.buffers], "tensor": [t.id for t in stated.tensors],
+                "step": [s.index for s in stated.steps]}  # fmt: skip
+    for kind, numbers in numbered.items():
+        for number, own in enumerate(numbers):
+            if own != number:
+                raise PlanError(f"{path}: {kind} {number} calls itself {own}")
     for number, step in enumerate(stated.steps):
-        if step.index != number:
-            raise PlanError(f"{path}: step {number} calls itself {step.index}")
         used = [*step.reads, *step.writes, *([] if step.scratch is None else [step.scratch])]
         pairs = [*step.in_place, *((e.operand, e.result) for e in step.elided)]
         if (
@@ -244,7 +247,9 @@ class _Form:
     def get(self, row: Any, key: str, kind: type) -> Any:
         value = self.item(row, key)
         if not isinstance(value, kind):
-            raise PlanError(f"{self.path}: {key!r} is {value!r:.40} where a {kind.__name__} is needed")
+            raise PlanError(
+                f"{self.path}: {key!r} is {value!r:.40} where a {kind.__name__} is needed"
+            )
         return value
 
     def natural(self, value: Any, least: int = 0) -> int:

@@ -10,8 +10,19 @@ from dlc.ir.graph import Op
 from dlc.ir.types import TensorType
 from dlc.ops.core.operator import CoreOperator
 from dlc.ops.emission import (
-    Access, Affine, Copy, Emission, Kernel, Operand, Part, Result, Tile, accesses, as_copy,
-    overwritable, stores,
+    Access,
+    Affine,
+    Copy,
+    Emission,
+    Kernel,
+    Operand,
+    Part,
+    Result,
+    Tile,
+    accesses,
+    as_copy,
+    overwritable,
+    stores,
 )  # fmt: skip
 
 

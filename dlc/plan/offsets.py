@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import random
 from bisect import bisect_left, insort
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 #: pairs of blocks that live together, up to which orders other than that of time are tried
@@ -154,7 +154,7 @@ class _Search:
 
     def run(self, chance: random.Random) -> list[int]:
         """The best offsets found before the bound is met or the effort spent."""
-        starts = []
+        starts: list[tuple[int, int, list[int], bool]] = []
         for key in _KEYS:
             order = sorted(range(len(self.blocks)), key=lambda i: key(self.blocks[i]))
             for tight in (False, True):
@@ -196,7 +196,8 @@ class _Search:
 
     def _placed(self, order: list[int], tight: bool) -> tuple[int, list[int]]:
         """Height and offsets when blocks are placed in this order, each as low as it fits or (when
-        ``tight``) in the smallest gap that holds it."""
+        ``tight``) in the smallest gap that holds it.
+        """
         blocks, neighbours = self.blocks, self.neighbours
         offsets = [-1] * len(blocks)
         top = 0
@@ -223,7 +224,7 @@ class _Search:
         return top, offsets
 
 
-_KEYS = (
+_KEYS: tuple[Callable[[Block], tuple[int, int]], ...] = (
     lambda b: (-b.size, b.first),
     lambda b: (-b.size * (b.last - b.first + 1), b.first),
     lambda b: (b.first - b.last, -b.size),

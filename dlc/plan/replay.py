@@ -33,7 +33,9 @@ class Memory:
             at -= 1
         until = bisect_left(self.starts, end)
         pieces = []
-        for low, (high, tensor, zero) in zip(self.starts[at:until], self.rest[at:until], strict=True):
+        for low, (high, tensor, zero) in zip(
+            self.starts[at:until], self.rest[at:until], strict=True
+        ):
             if low < start:
                 pieces.append((low, (start, tensor, zero)))
             if high > end:
@@ -49,7 +51,9 @@ class Memory:
             self.starts.insert(at, start)
             self.rest.insert(at, (end, tensor, start - byte))
 
-    def differs(self, start: int, end: int, tensor: int, byte: int) -> tuple[int, int | None] | None:
+    def differs(
+        self, start: int, end: int, tensor: int, byte: int
+    ) -> tuple[int, int | None] | None:
         """The first address that does not hold a tensor's bytes, and what it holds; None if all do."""
         at = bisect_right(self.starts, start) - 1
         while start < end:
@@ -116,7 +120,11 @@ class Replay:
                         f"{name} leaves out the copy of {operand.name!r} into {result.name!r}, "
                         f"but they do not lie at one address"
                     )
-                if start < done or end > result.size or elision.source + elision.size > operand.size:
+                if (
+                    start < done
+                    or end > result.size
+                    or elision.source + elision.size > operand.size
+                ):
                     raise PlanError(f"{name} leaves out a copy that does not fit {result.name!r}")
                 if _changed(step, elision, result):
                     continue
@@ -129,7 +137,9 @@ class Replay:
                 stored.append((result, done, result.size))
                 segments.append((done, result.size, result.id, done))
             if step.function is None and stored:
-                raise PlanError(f"{name} calls nothing, but {result.name!r} has bytes no copy brings")
+                raise PlanError(
+                    f"{name} calls nothing, but {result.name!r} has bytes no copy brings"
+                )
             self.content[result.id] = segments
         return stored
 
@@ -149,19 +159,19 @@ class Replay:
             (e.operand, step.writes[e.result]) for e in step.elided
             if _changed(step, e, tensors[step.writes[e.result]])
         }  # fmt: skip
-        spans = [(t, *_span(self.stated.place(t), start, end)) for t, start, end in stored]
-        for n, (tensor, where, low, high) in enumerate(spans):
+        spans = [(t, _span(self.stated.place(t), start, end)) for t, start, end in stored]
+        for n, (tensor, span) in enumerate(spans):
             for i, operand in enumerate(reads):
                 place = self.stated.place(operand)
-                if not _clash((where, low, high), _span(place, 0, operand.size)):
+                if not _clash(span, _span(place, 0, operand.size)):
                     continue
                 same = place == self.stated.place(tensor) and operand.size == tensor.size
                 if not (same and (i, tensor.id) in replaced):
                     raise PlanError(
                         f"{name} stores {tensor.name!r} over {operand.name!r}, which it still reads"
                     )
-            for other, *span in spans[:n]:
-                if _clash((where, low, high), (span[0], span[1], span[2])):
+            for other, taken in spans[:n]:
+                if _clash(span, taken):
                     raise PlanError(f"{name} stores {tensor.name!r} over {other.name!r}")
 
     def _outputs(self) -> None:

@@ -47,9 +47,9 @@ def _depth_first(anatomy: Anatomy) -> Iterator[Op]:
             if op in done:
                 stack.pop()
                 continue
-            child = next((c for c in rest if c not in done), None)
-            if child is not None:
-                stack.append((child, iter(children[child])))
+            below_it = next((child for child in rest if child not in done), None)
+            if below_it is not None:
+                stack.append((below_it, iter(children[below_it])))
                 continue
             stack.pop()
             done.add(op)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 
 from dlc.plan.aliasing import Sharing
 from dlc.plan.links import Link
@@ -59,17 +59,19 @@ def _apply(timeline: Timeline, phases: Iterable[list[Candidate]]) -> Sharing:
     sharing = Sharing(timeline)
     for candidates in phases:
         for step, links in candidates:
-            if not _keep(sharing, lambda s=step, ls=links: [sharing.unite(s, k) for k in ls]):
-                for link in links if len(links) > 1 else ():
-                    _keep(sharing, lambda s=step, k=link: [sharing.unite(s, k)])
+            if not _take(sharing, step, links) and len(links) > 1:
+                for link in links:
+                    _take(sharing, step, [link])
     return sharing
 
 
-def _keep(sharing: Sharing, change: Callable[[], list[bool]]) -> bool:
-    """Make a change unless it raises the peak, or (the peak staying as it is) that with the
-    caller's buffers; False when it was undone."""
+def _take(sharing: Sharing, step: int, links: Iterable[Link]) -> bool:
+    """Unite what links join unless that raises the peak, or (the peak staying as it is) that with
+    the caller's buffers; False when it was undone.
+    """
     before, mark = (sharing.peak, sharing.peak_with_io), sharing.mark
-    change()
+    for link in links:
+        sharing.unite(step, link)
     if sharing.mark == mark or (sharing.peak, sharing.peak_with_io) <= before:
         return True
     sharing.rollback(mark)

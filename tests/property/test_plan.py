@@ -19,8 +19,8 @@ from dlc.ir.evaluate import evaluate_graph
 from dlc.ir.graph import Graph, Value
 from dlc.ir.types import DType, TensorType
 from dlc.ops.build import concat, constant, map_, pad, reduce, reshape, slice_, transpose
-from dlc.ops.emission import Access, Affine, Nest, Operand, Result
-from dlc.plan import Program, Space, plan_lifetimes, plan_offsets, program_of
+from dlc.ops.emission import Access, Nest, Operand, Result
+from dlc.plan import Program, Space, Step, plan_lifetimes, plan_offsets, program_of
 from dlc.plan.check import check_overlaps, verify_plan
 from dlc.plan.emitted import read_metadata
 from dlc.plan.offsets import Block, assign, height, lower_bound
@@ -32,22 +32,45 @@ BINARY = ["a0 + a1", "a0 - a1", "max(a0, a1)", "a0 * a1 + a0"]
 
 
 @st.composite
-def graphs(draw: st.DrawFn, kinds: tuple[str, ...] = ("map", "binary", "reshape", "slice", "concat", "pad", "transpose", "reduce", "split", "constant")) -> Graph:
+def graphs(
+    draw: st.DrawFn,
+    kinds: tuple[str, ...] = (
+        "map",
+        "binary",
+        "reshape",
+        "slice",
+        "concat",
+        "pad",
+        "transpose",
+        "reduce",
+        "split",
+        "constant",
+    ),
+) -> Graph:
     graph = Graph()
     values: list[Value] = [
-        graph.add_input(f"x{i}", TensorType(DType.F32, (draw(st.integers(1, 3)), draw(st.sampled_from([2, 4])))))
+        graph.add_input(
+            f"x{i}", TensorType(DType.F32, (draw(st.integers(1, 3)), draw(st.sampled_from([2, 4]))))
+        )
         for i in range(draw(st.integers(1, 2)))
     ]
     for _ in range(draw(st.integers(1, 14))):
         kind = draw(st.sampled_from(kinds))
         # late values more often than early ones, so that chains and reuse are both common
-        x = values[-1 - min(draw(st.integers(0, len(values) - 1)), draw(st.integers(0, len(values) - 1)))]
+        x = values[
+            -1 - min(draw(st.integers(0, len(values) - 1)), draw(st.integers(0, len(values) - 1)))
+        ]
         rows, cols = x.shape
         if kind == "map":
             values.append(map_(draw(st.sampled_from(UNARY)), x))
         elif kind == "binary":
             others = [v for v in values if v.shape in (x.shape, (1, cols), (rows, 1))]
-            values.append(map_(draw(st.sampled_from(BINARY)), *draw(st.permutations([x, draw(st.sampled_from(others))]))))
+            values.append(
+                map_(
+                    draw(st.sampled_from(BINARY)),
+                    *draw(st.permutations([x, draw(st.sampled_from(others))])),
+                )
+            )
         elif kind == "reshape":
             values.append(reshape(x, (cols, rows)))
         elif kind == "slice":
@@ -69,7 +92,9 @@ def graphs(draw: st.DrawFn, kinds: tuple[str, ...] = ("map", "binary", "reshape"
         elif kind == "reduce":
             values.append(reduce("add", x, (draw(st.integers(0, 1)),)))
         elif kind == "constant":
-            values.append(constant(graph, np.arange(rows * cols, dtype=np.float32).reshape(rows, cols)))
+            values.append(
+                constant(graph, np.arange(rows * cols, dtype=np.float32).reshape(rows, cols))
+            )
     chosen = draw(st.lists(st.sampled_from(values), min_size=1, max_size=4))
     graph.set_outputs([(f"y{i}", v) for i, v in enumerate([values[-1], *chosen])])
     return graph
@@ -124,20 +149,18 @@ def run_nests(program: Program, inputs: list[Any]) -> list[Any]:
                 continue
             assert isinstance(part, Nest)
 
-            def at(access: Access, index: tuple[int, ...]) -> tuple[Any, int]:
-                where = access.buffer
-                assert isinstance(where, Operand | Result)
-                place = (step.operands if isinstance(where, Operand) else step.results)[where.index]
-                offset = access.index.base + sum(i * s for i, s in zip(index, access.index.strides, strict=True))
-                return memory[place.buffer], place.offset // 4 + offset
-
             for index in itertools.product(*map(range, part.extents)):
-                reads = [buffer[i : i + 1] for buffer, i in (at(a, index) for a in part.reads)]
-                into, i = at(part.write, index)
+                reads = [
+                    buffer[i : i + 1]
+                    for buffer, i in (element(step, memory, a, index) for a in part.reads)
+                ]
+                into, i = element(step, memory, part.write, index)
                 into[i] = np.asarray(part.expr.evaluate(reads)).reshape(-1)[0]
         for dead in step.frees:
             memory[dead][:] = np.nan
-    outputs: dict[int, Any] = {b.index: memory[b.id] for b in program.buffers if b.space is Space.OUTPUT}
+    outputs: dict[int, Any] = {
+        b.index: memory[b.id] for b in program.buffers if b.space is Space.OUTPUT
+    }
     for copy in program.copies:
         start = copy.source.offset // 4
         outputs[copy.output] = memory[copy.source.buffer][start : start + copy.size // 4]
@@ -145,6 +168,19 @@ def run_nests(program: Program, inputs: list[Any]) -> list[Any]:
         if buffer.space in (Space.INPUT, Space.CONSTANT):
             np.testing.assert_array_equal(now, before)
     return [outputs[i].reshape(v.shape) for i, v in enumerate(program.graph.outputs)]
+
+
+def element(
+    step: Step, memory: list[Any], access: Access, index: tuple[int, ...]
+) -> tuple[Any, int]:
+    """The buffer an access is to, and where in it."""
+    where = access.buffer
+    assert isinstance(where, Operand | Result)
+    place = (step.operands if isinstance(where, Operand) else step.results)[where.index]
+    offset = access.index.base + sum(
+        i * s for i, s in zip(index, access.index.strides, strict=True)
+    )
+    return memory[place.buffer], place.offset // 4 + offset
 
 
 @settings(max_examples=100, deadline=None)
@@ -159,7 +195,6 @@ def test_a_plan_never_costs_more_than_sharing_nothing(graph: Graph) -> None:
                 last = max((ops[use.op] for use in value.uses), default=born)
                 for step in range(born, last + 1):
                     live[step] += value.type.nbytes
-        live[born] += 0
     assert program.lower_bound <= max(live)
     assert program.arena_bytes >= program.lower_bound
     assert program_of(graph) == program
@@ -198,7 +233,9 @@ def test_the_checker_accepts_every_plan_and_no_overlap(graph: Graph, data: st.Da
         return
     chosen = data.draw(st.sampled_from(movable))
     moved = replace(chosen, offset=data.draw(st.integers(0, 16)) * 4)
-    others = [b for b in movable if b is not chosen and b.first <= moved.last and moved.first <= b.last]
+    others = [
+        b for b in movable if b is not chosen and b.first <= moved.last and moved.first <= b.last
+    ]
     clash = any(
         b.offset < moved.offset + moved.size and moved.offset < b.offset + b.size for b in others
     )

@@ -193,7 +193,10 @@ def misalign(data: Any) -> None:
         (shorten_tensor, r"tensor 'scale' lives from step \d to \d, not"),
         (shorten_buffer, r"buffer \d+ lives from step"),
         (free_early, r"step \d .* frees other buffers than die there"),
-        (forget_in_place, r"step \d \(map 'scale'\) stores 'scale' over 'join', which it still reads"),
+        (
+            forget_in_place,
+            r"step \d \(map 'scale'\) stores 'scale' over 'join', which it still reads",
+        ),
         (claim_a_view, r"step \d \(map 'scale'\) leaves out the copy"),
         (read_something_else, "lives from step"),
         (reorder, "lives from step|before anything stores it"),
@@ -254,7 +257,9 @@ def edit(folder: Path, target: Path, old: str, new: str) -> Path:
         ("int model_run(", "int model_go(", "has no function model_run"),
     ],
 )
-def test_changed_code_is_found_out(good: Path, tmp_path: Path, old: str, new: str, message: str) -> None:
+def test_changed_code_is_found_out(
+    good: Path, tmp_path: Path, old: str, new: str, message: str
+) -> None:
     body = (good / "model.c").read_text()
     if old == "DLC_DEAD(":  # one in the body of the run, not the macro
         old = next(line.strip() for line in reversed(body.splitlines()) if "DLC_DEAD(" in line)

@@ -47,7 +47,8 @@ def test_random_instances_of_the_size_of_networks_meet_the_bound() -> None:
     for _ in range(10):
         starts = [chance.randrange(60) for _ in range(100)]
         blocks = [
-            Block(chance.choice([1, 2, 3, 4, 6, 8]) * 256, s, s + chance.randrange(1, 8), 16) for s in starts
+            Block(chance.choice([1, 2, 3, 4, 6, 8]) * 256, s, s + chance.randrange(1, 8), 16)
+            for s in starts
         ]
         offsets = assign(blocks)
         assert not overlap(blocks, offsets)
@@ -57,7 +58,10 @@ def test_random_instances_of_the_size_of_networks_meet_the_bound() -> None:
 
 def test_twenty_thousand_blocks_take_no_time() -> None:
     chance = random.Random(1)
-    chain = [Block(chance.choice([1, 2, 4]) * 64, i, i + chance.randrange(1, 6), 16) for i in range(20_000)]
+    chain = [
+        Block(chance.choice([1, 2, 4]) * 64, i, i + chance.randrange(1, 6), 16)
+        for i in range(20_000)
+    ]
     alive = [Block(64, i // 2, 20_000 - i // 2, 16) for i in range(20_000)]
     start = time.perf_counter()
     assert height(chain, assign(chain)) < 1.2 * lower_bound(chain)
@@ -97,7 +101,9 @@ def branches(order: list[int]) -> Graph:
     """Branches that each need much memory and yield little, made in breadth-first order."""
     graph = Graph()
     x = graph.add_input("x", TensorType(DType.F32, (1, 16)))
-    columns = [map_("a0 + a1", x, graph.add_constant(np.full((64, 1), i, np.float32))) for i in order]
+    columns = [
+        map_("a0 + a1", x, graph.add_constant(np.full((64, 1), i, np.float32))) for i in order
+    ]
     sums: list[Value] = [reduce("add", column, (0,)) for column in columns]
     graph.set_outputs([("y", concat(sums, 0))])
     return graph
