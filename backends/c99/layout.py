@@ -15,7 +15,7 @@ from dlc.ir.types import DType, TensorType
 from dlc.plan.program import Buffer, Placement, Program, Space
 
 ALIGN = 64
-"""Bytes; a cache line and the widest vector."""
+"""Alignment of weights: a cache line and the widest vector."""
 FILE_THRESHOLD = 4 << 20
 """With ``weights="auto"``, more bytes than this go to a binary file."""
 
@@ -62,6 +62,18 @@ class Layout:
     def weights_bytes(self) -> int:
         """Bytes of the weights file, or that it would have."""
         return max((w.offset + w.type.nbytes for w in self.weights), default=0)
+
+    @property
+    def arena_align(self) -> int:
+        """Alignment the arena must have: that of its largest elements (8 where there is scratch)."""
+        align = 1
+        for step in self.program.steps:
+            if step.emission.scratch:
+                align = 8
+            for place, type in zip(step.results, step.op.types, strict=True):
+                if self.program.buffers[place.buffer].space is Space.ARENA:
+                    align = max(align, min(type.dtype.nbytes, 8))
+        return align
 
     @property
     def arena_buffers(self) -> list[Buffer]:

@@ -1,4 +1,12 @@
-"""metadata.json: the interface and the whole memory plan, for tools and independent checks."""
+"""metadata.json: the interface and the whole memory plan, for tools and independent checks.
+
+``buffers`` are what has an address: ``space`` (arena, input, output, constant), ``index`` in it,
+``size``, ``offset`` in the arena, ``first`` and ``last`` step. ``tensors`` are values and scratch:
+``buffer``, byte ``offset`` in it, ``size``, ``first`` (-1: before the run) and ``last`` step (number
+of steps: read by the caller). ``steps`` name the tensors they read and write; ``elided`` lists the
+byte ranges of an operand and a result that are one memory, ``in_place`` the (operand, result) pairs
+a step overwrites, ``frees`` the buffers dead after it. ``copies`` happen after the last step.
+"""
 
 from __future__ import annotations
 
@@ -18,7 +26,7 @@ FORMAT = 1
 
 
 def metadata_text(layout: Layout, tensors: Tensors, files: Iterable[str]) -> str:
-    """The text of metadata.json; its keys are documented in docs/metadata.md."""
+    """The text of metadata.json."""
     return json.dumps(metadata_of(layout, tensors, files), indent=1, ensure_ascii=True) + "\n"
 
 
@@ -31,7 +39,7 @@ def metadata_of(layout: Layout, tensors: Tensors, files: Iterable[str]) -> dict[
         "c_name": layout.name,
         "memory": "heap" if layout.on_heap else "arena",
         "arena_bytes": program.arena_bytes,
-        "arena_align": ALIGN,
+        "arena_align": layout.arena_align,
         "lower_bound": program.lower_bound,
         "peak_step": program.peak_step,
         "peak_bytes_with_io": program.peak_bytes_with_io,

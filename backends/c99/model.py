@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 
 from dlc.backends.c99.functions import StepCall, signature
 from dlc.backends.c99.layout import ALIGN, Layout
 from dlc.backends.c99.names import comment
 from dlc.backends.c99.writer import Writer
+from dlc.plan.program import Buffer
 
 _POISON = """\
 /* With -DDLC_POISON memory that holds nothing any more is overwritten, so that reading it shows. */
@@ -56,8 +57,11 @@ def _write_run(layout: Layout, out: Writer) -> None:
     _write_checks(layout, body)
     if arena:
         body.line(f"DLC_DEAD(0, {layout.program.arena_bytes});")
+    born: dict[int, list[Buffer]] = {}
+    for buffer in layout.arena_buffers if on_heap else ():
+        born.setdefault(max(buffer.first, 0), []).append(buffer)
     for call in layout.functions.calls:
-        _write_call(layout, call, body)
+        _write_call(layout, call, born.get(call.step.index, ()), body)
     for copy in layout.program.copies:
         if copy.size:
             out_name = comment(layout.outputs[copy.output].name)
@@ -94,7 +98,8 @@ def _write_checks(layout: Layout, out: Writer) -> None:
         skewed.append(f"(uintptr_t)in->weights % {ALIGN} != 0")
     if program.arena_bytes and not layout.on_heap:
         nulls.append("mem == NULL")
-        skewed.append(f"(uintptr_t)arena % {macro}_ARENA_ALIGN != 0")
+        if layout.arena_align > 1:
+            skewed.append(f"(uintptr_t)arena % {macro}_ARENA_ALIGN != 0")
     for conditions, status in ((nulls, "NULL_POINTER"), (skewed, "MISALIGNED")):
         if conditions:
             joined = [f"{c} ||" for c in conditions[:-1]] + conditions[-1:]
@@ -106,7 +111,7 @@ def _write_checks(layout: Layout, out: Writer) -> None:
         out.line("const unsigned char *const weights = in->weights;")
 
 
-def _write_call(layout: Layout, call: StepCall, out: Writer) -> None:
+def _write_call(layout: Layout, call: StepCall, born: Sequence[Buffer], out: Writer) -> None:
     step = call.step
     macs = step.op.operator.cost(step.op.operand_types, step.op.types).macs
     work = f", {macs} MACs" if macs else ""
@@ -116,7 +121,8 @@ def _write_call(layout: Layout, call: StepCall, out: Writer) -> None:
         out.line(f"/* {step.index}: {label}{signature(step)}: in place, nothing to do */")
     else:
         out.line(f"/* {step.index}: {label}{signature(step)}{work} */")
-    out.extend(_allocations(layout, step.index))
+    for buffer in born:
+        out.extend(_allocation(layout, buffer))
     scratch = f"DLC_DEAD({_where(layout, call)});" if _has_scratch(layout, call) else ""
     out.extend([scratch] if scratch else [])
     if call.function is not None:
@@ -136,16 +142,14 @@ def _write_call(layout: Layout, call: StepCall, out: Writer) -> None:
             out.line(f"DLC_DEAD({buffer.offset}, {buffer.size});")
 
 
-def _allocations(layout: Layout, step: int) -> Iterator[str]:
-    if not layout.on_heap:
-        return
-    for buffer in layout.arena_buffers:
-        if max(buffer.first, 0) == step:
-            yield f"b{buffer.id} = malloc({max(buffer.size, 1)});"
-            yield f"if (b{buffer.id} == NULL) {{"
-            yield f"    status = {layout.macro}_OUT_OF_MEMORY;"
-            yield "    goto done;"
-            yield "}"
+def _allocation(layout: Layout, buffer: Buffer) -> list[str]:
+    return [
+        f"b{buffer.id} = malloc({max(buffer.size, 1)});",
+        f"if (b{buffer.id} == NULL) {{",
+        f"    status = {layout.macro}_OUT_OF_MEMORY;",
+        "    goto done;",
+        "}",
+    ]
 
 
 def _has_scratch(layout: Layout, call: StepCall) -> bool:

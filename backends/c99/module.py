@@ -13,6 +13,7 @@ import cffi
 import numpy as np
 
 from dlc.backends.c99.interface import STATUSES
+from dlc.backends.c99.layout import ALIGN
 from dlc.backends.c99.toolchain import NATIVE, RELEASE_FLAGS, Compiler, build_shared, find_compiler
 from dlc.errors import BuildError, DlcError, InputError
 from dlc.interp import check_inputs
@@ -77,7 +78,7 @@ class Module:
             arena = self._arenas.pop()
         except IndexError:
             needed = 0 if self.metadata["memory"] == "heap" else self.arena_bytes
-            arena = _aligned(needed, self.metadata["arena_align"])
+            arena = _aligned(needed, ALIGN)
         status = self._function(given, made, ffi.cast("void *", arena.ctypes.data))
         self._arenas.append(arena)
         if status == STATUSES["BAD_INDEX"]:

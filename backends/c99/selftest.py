@@ -85,7 +85,7 @@ def _write_main(layout: Layout, compares: bool, out: Writer) -> None:
         with body.block("if (in.weights == NULL)"):
             body.line(f'printf("cannot read {name}.weights\\n");')
             body.line("return 1;")
-    align = f"{macro}_ARENA_ALIGN"
+    align = str(ALIGN)
     body.line(f"status = {name}_run(&in, &out,")
     body.line(f"    arena + ({align} - (uintptr_t)arena % {align}) % {align});")
     with body.block(f"if (status != {macro}_OK)"):

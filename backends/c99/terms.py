@@ -115,28 +115,40 @@ class Terms:
             return right if operands[1] == right else None
         if inner in FLOATS or len(operands) != 2:
             return None
-        lowest, highest = (self._const(value, inner) for value in limits(inner))
         zero = self._const(0, inner)
         if function in ("and", "or"):
-            absorbing = lowest if function == "and" else highest
+            absorbing = zero if function == "and" else self._const(1, inner)
             return absorbing if absorbing in operands else None
-        if function == "mul":
-            return zero if zero in operands else None
-        if left == right and function == "sub":
+        if function == "mul" and zero in operands:
             return zero
-        if left == right and function in ("eq", "lt", "le", "xor"):
-            return self._const(function in ("eq", "le"), DType.BOOL)
-        if function == "lt" and (right == lowest or left == highest):
-            return self._const(False, DType.BOOL)
-        if function == "le" and (left == lowest or right == highest):
-            return self._const(True, DType.BOOL)
-        if function in ("max", "min"):
-            neutral, absorbing = (lowest, highest) if function == "max" else (highest, lowest)
-            if absorbing in operands:
-                return absorbing
-            if neutral in operands:
-                return left if right == neutral else right
+        if function == "sub" and left == right:
+            return zero
+        return self._compared(function, left, right)
+
+    def _compared(self, function: str, left: int, right: int) -> int | None:
+        """The result of a comparison that the ranges of its operands decide."""
+        a, b = self._range(left), self._range(right)
+        if function in ("max", "min") and (a[1] <= b[0] or b[1] <= a[0]):
+            return right if (function == "max") == (a[1] <= b[0]) else left
+        if function in ("eq", "xor") and (left == right or a[1] < b[0] or b[1] < a[0]):
+            return self._const((function == "eq") == (left == right), DType.BOOL)
+        if function == "lt" and (left == right or a[1] < b[0] or b[1] <= a[0]):
+            return self._const(left != right and a[1] < b[0], DType.BOOL)
+        if function == "le" and (left == right or a[1] <= b[0] or b[1] < a[0]):
+            return self._const(left == right or a[1] <= b[0], DType.BOOL)
         return None
+
+    def _range(self, number: int) -> tuple[int, int]:
+        """The least and the greatest value an integer or bool term can have."""
+        term = self.all[number]
+        if term.value is not None:
+            return int(term.value), int(term.value)
+        lowest, highest = map(int, limits(term.dtype))
+        if term.function in CASTS and term.inner not in FLOATS:
+            low, high = self._range(term.operands[0])
+            if lowest <= low and high <= highest:
+                return low, high
+        return lowest, highest
 
     def _cast(self, target: DType, operand: int) -> int:
         source = self.all[operand].dtype

@@ -128,7 +128,7 @@ def test_status_codes_of_the_c_function(module: Module) -> None:
     assert call(null, ffi.new("out_t *", [y]), arena) == 1
     assert call(ffi.new("in_t *", [x, weights]), null, arena) == 1
     for arguments in ((x + 1, weights, y, arena), (x, weights + 16, y, arena), (x, weights, y + 2, arena),
-                      (x, weights, y, arena + 4)):  # fmt: skip
+                      (x, weights, y, arena + 2)):  # fmt: skip
         assert status(*arguments) == 3
 
 
