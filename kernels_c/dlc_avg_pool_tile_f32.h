@@ -38,9 +38,7 @@ DLC_KERNEL void dlc_avg_pool_tile_f32(float *acc, ptrdiff_t cols, const float *x
                 }
                 const float *line = x + (d * H + h) * W + first * SW + off;
                 float *to = acc + (first - ox0);
-#if defined(__GNUC__) /* unrolled, gcc 12 -O3 -mavx512f turns short lines into wrong code */
-#pragma GCC unroll 1
-#endif
+                DLC_ROLLED
                 for (ptrdiff_t i = 0; i < end - first; i++) {
                     to[i] += line[i * SW];
                 }

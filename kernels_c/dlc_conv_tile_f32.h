@@ -33,6 +33,7 @@ static inline void dlc_conv_columns_f32(float *acc, ptrdiff_t rows, ptrdiff_t co
                                         const dlc_conv_window *g) {
     const ptrdiff_t taps = g->KD * g->KH * g->KW, row = g->channels * taps;
     for (ptrdiff_t r = 0; r < rows; r++) {
+        DLC_ROLLED
         for (ptrdiff_t c = c0; c < c1; c++) {
             acc[r * cols + c] = 0.0f;
         }
@@ -55,6 +56,7 @@ static inline void dlc_conv_columns_f32(float *acc, ptrdiff_t rows, ptrdiff_t co
                 const float f2 = f[(r + 2) * row], f3 = f[(r + 3) * row];
                 float *t0 = acc + r * cols + first, *t1 = t0 + cols, *t2 = t1 + cols,
                       *t3 = t2 + cols;
+                DLC_ROLLED
                 for (ptrdiff_t c = 0; c < end - first; c++) {
                     const float s = line[c * g->SW];
                     t0[c] = dlc_fma_f32(f0, s, t0[c]);
@@ -65,6 +67,7 @@ static inline void dlc_conv_columns_f32(float *acc, ptrdiff_t rows, ptrdiff_t co
             }
             for (; r < rows; r++) {
                 float *to = acc + r * cols + first;
+                DLC_ROLLED
                 for (ptrdiff_t c = 0; c < end - first; c++) {
                     to[c] = dlc_fma_f32(f[r * row], line[c * g->SW], to[c]);
                 }

@@ -29,6 +29,7 @@ static inline void dlc_scatter_line_f32(float *acc, ptrdiff_t rows, ptrdiff_t co
     for (; r + 4 <= rows; r += 4, f += 4 * apart) {
         const float f0 = f[0], f1 = f[apart], f2 = f[2 * apart], f3 = f[3 * apart];
         float *t0 = acc + r * cols, *t1 = t0 + cols, *t2 = t1 + cols, *t3 = t2 + cols;
+        DLC_ROLLED
         for (ptrdiff_t i = 0; i < count; i++) {
             const float s = line[i];
             t0[i * step] = dlc_fma_f32(f0, s, t0[i * step]);
@@ -39,6 +40,7 @@ static inline void dlc_scatter_line_f32(float *acc, ptrdiff_t rows, ptrdiff_t co
     }
     for (; r < rows; r++, f += apart) {
         float *to = acc + r * cols;
+        DLC_ROLLED
         for (ptrdiff_t i = 0; i < count; i++) {
             to[i * step] = dlc_fma_f32(f[0], line[i], to[i * step]);
         }

@@ -62,11 +62,13 @@ static inline void dlc_gemm_columns_f32(float *acc, ptrdiff_t rows, ptrdiff_t co
                                         ptrdiff_t a_depth, const float *b, ptrdiff_t b_depth) {
     for (ptrdiff_t i = 0; i < rows; i++) {
         float *to = acc + i * cols;
+        DLC_ROLLED
         for (ptrdiff_t j = c0; j < cols; j++) {
             to[j] = 0.0f;
         }
         for (ptrdiff_t k = 0; k < depth; k++) {
             const float f = a[i * a_row + k * a_depth], *from = b + k * b_depth;
+            DLC_ROLLED
             for (ptrdiff_t j = c0; j < cols; j++) {
                 to[j] = dlc_fma_f32(f, from[j], to[j]);
             }
@@ -83,8 +85,8 @@ static inline void dlc_gemm_dots_f32(float *acc, ptrdiff_t columns, ptrdiff_t de
     DLC_EACH_LANE(v) {
         s0[v] = s1[v] = s2[v] = s3[v] = 0.0f;
     }
-    ptrdiff_t k = 0;
-    for (; k + DLC_LANES <= depth; k += DLC_LANES) {
+    const ptrdiff_t whole = depth / DLC_LANES * DLC_LANES;
+    for (ptrdiff_t k = 0; k < whole; k += DLC_LANES) {
         DLC_EACH_LANE(v) {
             s0[v] = dlc_fma_f32(a[k + v], c0[k + v], s0[v]);
             s1[v] = dlc_fma_f32(a[k + v], c1[k + v], s1[v]);
@@ -93,7 +95,8 @@ static inline void dlc_gemm_dots_f32(float *acc, ptrdiff_t columns, ptrdiff_t de
         }
     }
     float sum[4] = {0.0f, 0.0f, 0.0f, 0.0f};
-    for (; k < depth; k++) {
+    DLC_ROLLED
+    for (ptrdiff_t k = whole; k < depth; k++) {
         sum[0] = dlc_fma_f32(a[k], c0[k], sum[0]);
         sum[1] = dlc_fma_f32(a[k], c1[k], sum[1]);
         sum[2] = dlc_fma_f32(a[k], c2[k], sum[2]);

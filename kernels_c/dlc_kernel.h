@@ -1,8 +1,11 @@
-/* DLC_KERNEL: how a kernel is declared that each call must specialise.
+/* DLC_KERNEL: how a kernel is declared that each call must specialise. DLC_ROLLED: see below.
  *
- * Calls pass literal sizes, so the inlined body is the loop nest of exactly that shape. Left to
- * itself gcc 12 at -O3 shares one clone among several shapes, which is slower, and which it was seen
- * to vectorise wrongly (max pooling of 6 columns cloned with pooling of other sizes).
+ * Calls pass literal sizes, so the inlined body is the loop nest of exactly that shape; left to
+ * itself gcc shares one clone among several shapes, which is slower.
+ *
+ * DLC_ROLLED stands before inner loops whose count depends on a tap. gcc 12.2 -O3 with AVX-512VL was
+ * seen to unroll what such a vectorised loop leaves over into code that reads 4 elements too far;
+ * told not to unroll, it does not (tests/property/test_kernels_specialised.py).
  */
 #ifndef DLC_KERNEL_H
 #define DLC_KERNEL_H
@@ -11,6 +14,12 @@
 #define DLC_KERNEL static inline __attribute__((always_inline))
 #else
 #define DLC_KERNEL static inline
+#endif
+
+#if defined(__GNUC__) && !defined(__clang__)
+#define DLC_ROLLED _Pragma("GCC unroll 1")
+#else
+#define DLC_ROLLED
 #endif
 
 #endif

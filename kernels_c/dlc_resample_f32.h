@@ -8,6 +8,7 @@
 #define DLC_RESAMPLE_F32_H
 
 #include "dlc_fma.h"
+#include "dlc_kernel.h"
 #include <stddef.h>
 #include <stdint.h>
 
@@ -16,11 +17,13 @@ static inline void dlc_resample_f32(float *y, const float *x, const int32_t *ind
                                     ptrdiff_t inner, ptrdiff_t count, ptrdiff_t taps) {
     for (ptrdiff_t o = 0; o < outer; o++, x += axis * inner) {
         for (ptrdiff_t i = 0; i < count; i++, y += inner) {
+            DLC_ROLLED
             for (ptrdiff_t j = 0; j < inner; j++) {
                 y[j] = taps > 0 ? weight[i * taps] * x[index[i * taps] * inner + j] : 0.0f;
             }
             for (ptrdiff_t t = i * taps + 1; t < (i + 1) * taps; t++) {
                 const float *from = x + index[t] * inner;
+                DLC_ROLLED
                 for (ptrdiff_t j = 0; j < inner; j++) {
                     y[j] = dlc_fma_f32(weight[t], from[j], y[j]);
                 }
