@@ -24,6 +24,7 @@ from dlc.rewrite.options import build, describe
 __all__ = [
     "PIPELINES",
     "Group",
+    "Instrument",
     "PassManager",
     "PassRecord",
     "count_ops",
@@ -43,6 +44,13 @@ PIPELINES: dict[str, str] = {
     # what fusion into a conv leaves behind may fuse with each other, and become equal
     "O2": f"{_PREPARE},{_LOWER},cse,{_FUSE},fuse-maps,cse,dce,{_PLACE}",
 }
+# small code and data: what is folded must not outgrow what it replaces, loops stay simple
+_SMALL = PIPELINES["O2"].replace("fold-constants", "fold-constants{max_bytes=4096}")
+PIPELINES["Os"] = _SMALL
+# microcontrollers: small, and not a byte of the arena spent on alignment the core does not need
+PIPELINES["mcu"] = _SMALL.replace("plan-arena", "plan-arena{align=4}")
+# servers: buffers start on cache lines, which the widest vector loads never straddle
+PIPELINES["server"] = PIPELINES["O2"].replace("plan-arena", "plan-arena{align=64}")
 PIPELINES["default"] = PIPELINES["O2"]
 
 _MAX_ROUNDS = 10
@@ -74,6 +82,22 @@ class PassRecord:
     """Why rules left ops alone (only when asked for)."""
 
 
+class Instrument:
+    """Watches a pipeline run (``dlc.instrument`` has those of the command line).
+
+    A subclass overrides what it wants to see. Graphs are the manager's own: look, do not touch.
+    """
+
+    def before(self, step: Pass, graph: Graph) -> None:
+        """Called before each pass."""
+
+    def after(self, record: PassRecord, graph: Graph) -> None:
+        """Called after each pass that worked."""
+
+    def failed(self, step: Pass, graph: Graph, error: DlcError) -> None:
+        """Called when a pass failed or left a broken graph; ``graph`` is as the pass left it."""
+
+
 @dataclass
 class PassManager:
     """A pipeline that can run. ``report`` has the records of the last run."""
@@ -88,6 +112,9 @@ class PassManager:
     after: Callable[[PassRecord, Graph], None] | None = None
     """Called after each pass."""
     report: list[PassRecord] = field(default_factory=list)
+    instruments: list[Instrument] = field(default_factory=list)
+    """Told of each pass, in this order."""
+    _ensured: set[str] = field(default_factory=set, repr=False)
 
     @classmethod
     def parse(cls, pipeline: str, *, verify: bool = True, explain: bool = False) -> PassManager:
@@ -109,6 +136,7 @@ class PassManager:
         """
         graph = graph.copy()
         self.report = []
+        self._ensured = set()
         for step in self.steps:
             graph, _ = self._run_step(step, graph)
         return graph
@@ -128,31 +156,43 @@ class PassManager:
         return graph, any_change
 
     def _run_pass(self, step: Pass, graph: Graph) -> tuple[Graph, bool]:
-        _require_level(step, graph)
+        _require(step, graph, self._ensured)
         if self.before is not None:
             self.before(step, graph)
+        for instrument in self.instruments:
+            instrument.before(step, graph)
         ops_before, start = count_ops(graph), time.perf_counter()
-        refusals: tuple[Refusal, ...] = ()
         try:
-            if self.explain:
-                with recording() as log:
-                    graph, changed = _run_nested(step, graph)
-                refusals = tuple(log.values())
-            else:
-                graph, changed = _run_nested(step, graph)
-        except DlcError:
+            graph, changed, refusals = self._apply(step, graph)
+            seconds = time.perf_counter() - start
+            if self.verify and changed:
+                _verify(step, graph)
+        except DlcError as error:
+            for instrument in self.instruments:
+                instrument.failed(step, graph, error)
             raise
-        except Exception as error:
-            raise PassError(f"pass {step.name} failed: {type(error).__name__}: {error}") from error
-        seconds = time.perf_counter() - start
-        if self.verify and changed:
-            _verify(step, graph)
+        self._ensured.add(step.ensures)
         ops_after = count_ops(graph) if changed else ops_before
         record = PassRecord(describe(step), seconds, changed, ops_before, ops_after, refusals)
         self.report.append(record)
         if self.after is not None:
             self.after(record, graph)
+        for instrument in self.instruments:
+            instrument.after(record, graph)
         return graph, changed
+
+    def _apply(self, step: Pass, graph: Graph) -> tuple[Graph, bool, tuple[Refusal, ...]]:
+        """Run one pass; what it raises that is no DlcError becomes a PassError."""
+        try:
+            if not self.explain:
+                return *_run_nested(step, graph), ()
+            with recording() as log:
+                graph, changed = _run_nested(step, graph)
+            return graph, changed, tuple(log.values())
+        except DlcError:
+            raise
+        except Exception as error:
+            raise PassError(f"pass {step.name} failed: {type(error).__name__}: {error}") from error
 
 
 def count_ops(graph: Graph) -> int:
@@ -179,7 +219,8 @@ def _run_nested(step: Pass, graph: Graph) -> tuple[Graph, bool]:
     return graph, changed or did
 
 
-def _require_level(step: Pass, graph: Graph) -> None:
+def _require(step: Pass, graph: Graph, ensured: set[str]) -> None:
+    """PassError, naming the pass to put first, unless the graph is as ``step`` requires it."""
     if step.requires == "core":
         named = next(_named_ops(graph), None)
         if named is None:
@@ -187,13 +228,18 @@ def _require_level(step: Pass, graph: Graph) -> None:
         problem = (
             f"works on core ops, but the graph still has {named.operator.label} {named.label!r}"
         )
-    elif step.requires == "planned" and not graph.annotations:
+    elif step.requires == "planned":
+        if graph.annotations:
+            return
         problem = "works on a scheduled graph"
-    else:
+    elif step.requires in ensured or step.requires == "any":
         return
+    else:  # a fact that passes agree on by name: known when a pass that ensures it has run
+        problem = f"requires {step.requires!r}"
     makers = [name for name, cls in registered_passes().items() if cls.ensures == step.requires]
     makers = makers or [n for n, c in known_passes().items() if c.ensures == step.requires]
-    raise PassError(f"pass {step.name} {problem}; put {' or '.join(makers)} before it")
+    remedy = f"put {' or '.join(makers)} before it" if makers else "which no known pass ensures"
+    raise PassError(f"pass {step.name} {problem}; {remedy}")
 
 
 def _named_ops(graph: Graph) -> Iterator[Op]:

@@ -24,6 +24,7 @@ class Liveness(Pass):
 
     name: ClassVar[str] = "liveness"
     requires: ClassVar[str] = "core"
+    ensures: ClassVar[str] = "planned"
 
     def run(self, graph: Graph) -> tuple[Graph, bool]:
         before = graph.annotations, {op.id: dict(op.annotations) for op in graph.ops}

@@ -16,9 +16,10 @@ class Pass:
     """
 
     name: ClassVar[str] = ""
-    #: the level the pass needs the graph at: "any", "core" (no named ONNX ops left), "planned"
+    #: the level the pass needs the graph at: "any", "core" (no named ONNX ops left), "planned"; or
+    #: any other word, a fact that some pass before it in the pipeline must ensure
     requires: ClassVar[str] = "any"
-    #: the level the graph is at afterwards, when the pass raises it
+    #: the level the graph is at afterwards, when the pass raises it; or the fact it establishes
     ensures: ClassVar[str] = "any"
     #: whether the pass manager runs the pass on the bodies of ``if`` and ``loop`` as well
     into_regions: ClassVar[bool] = True
