@@ -15,7 +15,7 @@ from dlc.errors import DlcError
 from dlc.ir.types import DType
 
 
-class DlcRep(BackendRep):  # type: ignore[misc]  # onnx.backend is untyped
+class DlcRep(BackendRep):
     """A compiled model."""
 
     def __init__(self, module: Any) -> None:
@@ -32,7 +32,7 @@ class DlcRep(BackendRep):  # type: ignore[misc]  # onnx.backend is untyped
         return tuple(self.module.run(arrays).values())
 
 
-class DlcBackend(Backend):  # type: ignore[misc]  # onnx.backend is untyped
+class DlcBackend(Backend):
     """Compiles to C99 for the device ``CPU``."""
 
     @classmethod

@@ -77,7 +77,9 @@ class Use:
 class Op:
     """A node: an operator applied to operands. Made and changed only by its Graph."""
 
-    __slots__ = ("annotations", "graph", "id", "label", "operands", "operator", "results", "types")
+    __slots__ = (
+        "annotations", "graph", "id", "label", "operands", "operator", "results", "types", "verified",
+    )  # fmt: skip
 
     def __init__(self, graph: Graph, id: int, operator: Operator, operands: tuple[Value | None, ...],
                  types: tuple[TensorType, ...], label: str) -> None:  # fmt: skip
@@ -91,6 +93,8 @@ class Op:
         self.results = tuple(Value(self, i) for i in range(len(types)))
         #: facts found by analyses (step, offset, ...); dropped when the graph changes
         self.annotations: dict[str, Any] = {}
+        #: operator and types for which the verifier last found the types right
+        self.verified: tuple[object, ...] = ()
 
     @property
     def result(self) -> Value:
@@ -415,4 +419,5 @@ class Graph:
         other.annotations = dict(self.annotations)
         for op, twin in zip(self.ops, other.ops, strict=True):
             twin.annotations = dict(op.annotations)
+            twin.verified = op.verified
         return other

@@ -54,6 +54,10 @@ def verify(graph: Graph, *, types: bool = True) -> None:
 
 
 def _check_types(op: Op) -> None:
+    # after a pass most ops are what they were after the one before: only news is inferred again
+    facts = (op.operator, op.types, *op.operand_types)
+    if op.verified == facts:
+        return
     try:
         inferred = infer_types(op.operator, op.operands)
     except (UnsupportedError, NotImplementedError):
@@ -62,6 +66,7 @@ def _check_types(op: Op) -> None:
         raise VerifyError(f"{_place(op)}: {error}") from error
     if inferred != op.types:
         raise _broken(op, f"has types {_listed(op.types)}, inferred {_listed(inferred)}", "G7")
+    op.verified = facts
 
 
 def _check_interface(graph: Graph) -> None:

@@ -10,6 +10,7 @@ from onnx import defs
 from dlc.ir.operator import registered_operators
 from dlc.ops.core.operator import CoreOperator
 from dlc.ops.onnx.expansion import find_expansion
+from dlc.ops.onnx.function_body import has_function_body
 from dlc.ops.onnx.operator import OnnxOperator
 
 
@@ -39,7 +40,6 @@ def onnx_table() -> list[OnnxRow]:
         if schema.domain:
             continue
         operator = OnnxOperator(schema.name, defs.onnx_opset_version())
-        body = schema.has_function or schema.has_context_dependent_function
-        how = "e" if find_expansion(operator) else "b" if body else "-"
+        how = "e" if find_expansion(operator) else "b" if has_function_body(operator) else "-"
         rows.append(OnnxRow(schema.name, how))
     return sorted(rows, key=lambda row: row.name)
