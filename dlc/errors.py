@@ -30,6 +30,10 @@ class PassError(DlcError):
     """An unknown pass, a bad option, or a pass that failed."""
 
 
+class PluginError(DlcError):
+    """A file given to --load, or an installed plugin, that cannot be read or does not import."""
+
+
 class InputError(DlcError):
     """Run-time inputs that are missing, unknown, or of the wrong dtype or shape."""
 

@@ -148,10 +148,10 @@ def discover_operators() -> None:
     """Import (once) every module that registers operators (by name: this room is below theirs)."""
     for module in OPERATOR_MODULES:
         importlib.import_module(module)
-    from importlib.metadata import entry_points  # slow to import, rarely needed
+    from dlc.ir.plugins import entry_points  # slow to import, rarely needed
 
-    for entry in entry_points(group=ENTRY_POINT_GROUP):
-        entry.load()
+    for _ in entry_points(ENTRY_POINT_GROUP):
+        pass  # importing registers
 
 
 def find_operator(label: str) -> type[Operator]:

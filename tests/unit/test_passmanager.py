@@ -11,7 +11,7 @@ from typing import ClassVar, Literal
 import numpy as np
 import pytest
 
-from dlc.errors import ParseError, PassError
+from dlc.errors import ParseError, PassError, PluginError
 from dlc.interp import run
 from dlc.ir.graph import Graph
 from dlc.ir.text import parse_graph, print_graph
@@ -272,7 +272,7 @@ class Mine(Pass):
     ("name", "text", "message"),
     [
         ("missing.py", None, "is no Python file"),
-        ("broken.py", "import nothing_of_this_name", "fails to load: ModuleNotFoundError"),
+        ("broken.py", "import nothing_of_this_name", "broken.py, line 1, fails to load: ModuleNotFoundError"),
         (
             "twice.py",
             "from dlc.rewrite.base import Pass\nclass D(Pass):\n    name = 'dce'",
@@ -306,6 +306,6 @@ def test_a_plugin_that_does_not_import_is_named(monkeypatch: pytest.MonkeyPatch)
     entry = metadata.EntryPoint("theirs", "no_such_module:Their", "dlc.passes")
     monkeypatch.setattr(metadata, "entry_points", lambda **_: [entry])
     with pytest.raises(
-        PassError, match=r"plugin 'theirs' \(no_such_module:Their\) does not import"
+        PluginError, match=r"plugin 'theirs' \(no_such_module:Their\) does not import"
     ):
         known_passes()
