@@ -1,6 +1,6 @@
 /* dlc_erf_f32, dlc_erf_f64: error function.
  *
- * Error below 1.5 ulp (f32), 2.5 ulp (f64). erf(-0) is -0, NaN stays NaN.
+ * Error below 1.5 ulp. erf(-0) is -0, NaN stays NaN.
  * Method: below 0.92 x + x S(x^2); above 1 - e^-P(|x|), with S and P minimax polynomials, P of
  * -log(erfc), the form N. Juffa uses. Both are computed and one selected, so that loops vectorise.
  */

@@ -2,20 +2,13 @@
  *
  * f32 correctly rounded, f64 below 0.51 ulp. sqrt(-0) is -0, of a negative NaN, of inf inf.
  * Method: reciprocal square root from the bit pattern, Newton steps, and one correction of x * y by
- * its exact remainder. Where the compiler says that errno need not be set (-fno-math-errno) and the
- * target has an instruction, that.
+ * its exact remainder. No branch.
  */
 #ifndef DLC_SQRT_H
 #define DLC_SQRT_H
 
 #include "dlc_bits.h"
 #include "dlc_exact.h"
-
-#if defined(__NO_MATH_ERRNO__) && defined(__GNUC__) && (defined(__SSE2__) || defined(__aarch64__))
-#define DLC_HAS_SQRT 1
-#else
-#define DLC_HAS_SQRT 0
-#endif
 
 /* 1 / sqrt(x) for normal x > 0, with a relative error below 2^-45 (3.5 % to begin with) */
 static inline double dlc_rsqrt_near(double x) {
@@ -27,9 +20,6 @@ static inline double dlc_rsqrt_near(double x) {
 }
 
 static inline float dlc_sqrt_f32(float x) {
-#if DLC_HAS_SQRT
-    return __builtin_sqrtf(x);
-#else
     const uint32_t bits = dlc_bits_f32(x);
     const double wide = (double)dlc_from_bits_f32(bits & ~DLC_SIGN_F32);
     const double y = dlc_rsqrt_near(wide), s = wide * y;
@@ -37,13 +27,9 @@ static inline float dlc_sqrt_f32(float x) {
     const float special = dlc_select_f32(bits == 0x7f800000u, x, DLC_NAN_F32);
     const float not_zero = dlc_select_f32(bits >= 0x7f800000u, special, root);
     return dlc_select_f32((bits & ~DLC_SIGN_F32) == 0, x, not_zero);
-#endif
 }
 
 static inline double dlc_sqrt_f64(double x) {
-#if DLC_HAS_SQRT
-    return __builtin_sqrt(x);
-#else
     const uint64_t bits = dlc_bits_f64(x), magnitude = bits & ~DLC_SIGN_F64;
     /* remainders of tiny numbers would be denormal */
     const uint64_t tiny = magnitude < 0x0800000000000000u;
@@ -54,7 +40,6 @@ static inline double dlc_sqrt_f64(double x) {
     const double special = dlc_select_f64(bits == 0x7ff0000000000000u, x, DLC_NAN_F64);
     const double not_zero = dlc_select_f64(bits >= 0x7ff0000000000000u, special, root);
     return dlc_select_f64(magnitude == 0, x, not_zero);
-#endif
 }
 
 #endif

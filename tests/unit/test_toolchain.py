@@ -46,7 +46,7 @@ def test_without_any_compiler_one_sentence_tells_what_to_do(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr(toolchain.importlib.util, "find_spec", lambda name: None)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
     with pytest.raises(
         BuildError, match=r"no C compiler found .*pip install 'dlc\[zig\]'"
     ) as error:
