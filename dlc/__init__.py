@@ -12,7 +12,10 @@ if TYPE_CHECKING:
     from dlc.api import CheckReport, check, compile, load, save
     from dlc.errors import DlcError
     from dlc.ir.graph import Graph
+    from dlc.ops.emission import kernel_path
+    from dlc.ops.onnx.custom import onnx_operator
     from dlc.passmanager import PassManager
+    from dlc.rewrite import Pass, Rule, RulePass, graph_pass, rule_pass
 
 __version__ = "0.1.0"
 
@@ -24,7 +27,14 @@ _PUBLIC = {
     "save": "dlc.api",
     "DlcError": "dlc.errors",
     "Graph": "dlc.ir.graph",
+    "Pass": "dlc.rewrite",
     "PassManager": "dlc.passmanager",
+    "Rule": "dlc.rewrite",
+    "RulePass": "dlc.rewrite",
+    "graph_pass": "dlc.rewrite",
+    "kernel_path": "dlc.ops.emission",
+    "onnx_operator": "dlc.ops.onnx.custom",
+    "rule_pass": "dlc.rewrite",
 }
 _MODULES = ("onnx_backend", "testing")
 
@@ -32,10 +42,17 @@ __all__ = [
     "CheckReport",
     "DlcError",
     "Graph",
+    "Pass",
     "PassManager",
+    "Rule",
+    "RulePass",
     "check",
     "compile",
+    "graph_pass",
+    "kernel_path",
     "load",
+    "onnx_operator",
+    "rule_pass",
     "save",
 ]
 

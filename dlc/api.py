@@ -226,6 +226,11 @@ def _reference(graph: Graph, model: Any, stage: Notify) -> tuple[str, Callable[[
         from dlc.interp import run
 
         return "dlc's interpreter (onnxruntime is not installed)", lambda arrays: run(graph, arrays)
+    foreign = _declared_here(graph)
+    if foreign is not None:
+        from dlc.interp import run
+
+        return f"dlc's interpreter (onnxruntime has no {foreign})", lambda arrays: run(graph, arrays)
     stage("starting onnxruntime")
     source: Any = model
     if isinstance(model, str | os.PathLike) and Path(model).suffix == ".onnx":
@@ -244,6 +249,16 @@ def _reference(graph: Graph, model: Any, stage: Notify) -> tuple[str, Callable[[
     return f"onnxruntime {onnxruntime.__version__}", lambda arrays: dict(
         zip(names, session.run(names, arrays), strict=True)
     )
+
+
+def _declared_here(graph: Graph) -> str | None:
+    """The first operator in the graph that a user declared, which only dlc knows."""
+    from dlc.ops.onnx.custom import is_declared
+    from dlc.ops.onnx.operator import OnnxOperator
+
+    operators = (op.operator for op in graph.ops)
+    named = (o for o in operators if isinstance(o, OnnxOperator) and o.domain)
+    return next((operator.label for operator in named if is_declared(operator)), None)
 
 
 def random_inputs(types: Mapping[str, TensorType], rng: np.random.Generator) -> Arrays:

@@ -1,4 +1,4 @@
-"""The kernel headers a model needs, found by name: function ``k`` is in ``k.h`` of dlc.kernels_c."""
+"""The kernel headers a model needs, found by name: function ``k`` is in ``k.h``."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import functools
 import re
 from collections.abc import Iterable
 from importlib import resources
+from pathlib import Path
 
 from dlc.backends.c99.dtypes import c_type
 from dlc.errors import UnsupportedError
 from dlc.ir.types import DType
+from dlc.ops.emission import kernel_folders
 
-_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"(dlc_\w+\.h)"', re.MULTILINE)
+_INCLUDE = re.compile(r'^[ \t]*#[ \t]*include[ \t]*"(\w+\.h)"', re.MULTILINE)
 _POINTEES = {
     **{c_type(t): t for t in (
         DType.F32, DType.F64, DType.I8, DType.I16, DType.I32, DType.I64, DType.U8, DType.U16,
@@ -21,13 +23,29 @@ _POINTEES = {
 }  # fmt: skip
 
 
-@functools.cache
+#: what a step may need besides kernels
+SYSTEM = frozenset({"stddef.h", "stdint.h", "stdlib.h", "string.h"})
+
+
 def read_header(name: str) -> str:
-    """The text of a header; UnsupportedError when dlc.kernels_c has none of that name."""
-    try:
-        return resources.files("dlc.kernels_c").joinpath(name).read_text(encoding="utf-8")
-    except FileNotFoundError:
-        raise UnsupportedError(f"there is no C kernel {name.removesuffix('.h')} yet") from None
+    """The text of a header, looked for as ``dlc.ops.emission.kernel_path`` says.
+
+    UnsupportedError when there is none of that name, or it is not ASCII.
+    """
+    return _read(name, kernel_folders())
+
+
+@functools.cache
+def _read(name: str, folders: tuple[Path, ...]) -> str:
+    for folder in (*folders, resources.files("dlc.kernels_c")):
+        try:
+            return folder.joinpath(name).read_text(encoding="ascii")
+        except FileNotFoundError:
+            continue
+        except UnicodeDecodeError:
+            raise UnsupportedError(f"the C kernel {folder.joinpath(name)} is not ASCII") from None
+    looked = "".join(f", and none in {folder}" for folder in folders)
+    raise UnsupportedError(f"there is no C kernel {name.removesuffix('.h')} yet{looked}")
 
 
 def closure(names: Iterable[str]) -> dict[str, str]:
@@ -42,10 +60,14 @@ def closure(names: Iterable[str]) -> dict[str, str]:
     return dict(sorted(found.items()))
 
 
-@functools.cache
 def parameters(kernel: str) -> tuple[str, ...] | None:
     """The C types of a kernel's parameters, without names; None when a macro writes its prototype."""
-    text = re.sub(r"/\*.*?\*/", " ", read_header(f"{kernel}.h"), flags=re.DOTALL)
+    return _parameters(kernel, read_header(f"{kernel}.h"))
+
+
+@functools.cache
+def _parameters(kernel: str, header: str) -> tuple[str, ...] | None:
+    text = re.sub(r"/\*.*?\*/", " ", header, flags=re.DOTALL)
     found = re.search(rf"\b{re.escape(kernel)}\s*\(([^()]*)\)\s*[{{;]", text)
     if found is None:
         return None

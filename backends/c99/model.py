@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dlc.backends.c99.functions import StepCall, signature
+from dlc.backends.c99.headers import SYSTEM
 from dlc.backends.c99.layout import ALIGN, Layout
 from dlc.backends.c99.names import comment
 from dlc.backends.c99.writer import Writer
@@ -21,7 +22,7 @@ _POISON = """\
 
 def model_text(layout: Layout) -> str:
     """The text of model.c."""
-    own = sorted(h for h in layout.functions.headers if h.startswith("dlc_"))
+    own = sorted(layout.functions.headers - SYSTEM)
     uses_weights = bool(layout.weights) and not layout.in_file
     system = {"stddef.h", "stdint.h", "string.h", *(["stdlib.h"] if layout.on_heap else [])}
     out = Writer()

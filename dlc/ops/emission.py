@@ -10,8 +10,30 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
+from dlc.errors import PluginError
 from dlc.ir.expr import A0, Expr
+
+_KERNEL_PATH: list[Path] = []
+
+
+def kernel_path(folder: str | Path) -> None:
+    """Let backends look for C kernels in ``folder`` (kernel ``k`` in ``k.h``), the last one first.
+
+    It comes before dlc's own kernels, so that one of them may be replaced by its name. Raises
+    PluginError when it is no folder.
+    """
+    path = Path(folder).resolve()
+    if not path.is_dir():
+        raise PluginError(f"{folder} is no folder of C kernels")
+    if path not in _KERNEL_PATH:
+        _KERNEL_PATH.insert(0, path)
+
+
+def kernel_folders() -> tuple[Path, ...]:
+    """Folders given to ``kernel_path``, in the order they are searched."""
+    return tuple(_KERNEL_PATH)
 
 
 @dataclass(frozen=True, slots=True)

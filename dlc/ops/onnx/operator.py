@@ -13,7 +13,7 @@ from onnx import defs, helper, numpy_helper
 
 from dlc.errors import ParseError, UnsupportedError, VerifyError
 from dlc.ir.graph import Graph
-from dlc.ir.operator import Array, Arrays, Data, Operator, Types
+from dlc.ir.operator import Array, Arrays, Data, Operator, Types, discover_operators
 from dlc.ir.types import DType, TensorType
 from dlc.ops.onnx.control import CONTROL, evaluate_control, infer_control
 from dlc.ops.onnx.inference import infer_node
@@ -35,6 +35,8 @@ Attribute = Any  # int, float, str, DType-free tuples of them, Data (tensor) or 
 def schema_of(type: str, version: int, domain: str = "") -> defs.OpSchema:
     """The schema in force at an operator set version; UnsupportedError when there is none."""
     try:
+        if domain and not defs.has(type, domain):
+            discover_operators()  # a plugin may declare it
         return defs.get_schema(type, version, domain)
     except defs.SchemaError:
         where = f"{domain or 'ai.onnx'} {version}"
@@ -145,12 +147,22 @@ class OnnxOperator(Operator):
         """
         if self.type in CONTROL and not self.domain:
             return infer_control(self, operands, constants)
+        if self.domain:
+            from dlc.ops.onnx.custom import infer_declared, is_declared  # it is built on this module
+
+            if is_declared(self):
+                return infer_declared(self, operands, constants)
         return infer_node(self, operands, constants)
 
     def evaluate(self, operands: Arrays) -> tuple[Array, ...]:
         """The reference implementation of onnx of this one node, corrected where it is wrong."""
         if self.type in CONTROL and not self.domain:
             return evaluate_control(self, operands)
+        if self.domain:
+            from dlc.ops.onnx.custom import evaluate_declared, is_declared
+
+            if is_declared(self):
+                return evaluate_declared(self, operands)
         types = [None if a is None else TensorType(DType.of(a), a.shape) for a in operands]
         expected = self.infer_from(types, operands)
         results = run_node(self, operands)
