@@ -9,16 +9,18 @@ from dlc.backends.c99.dtypes import c_type, limits, literal
 from dlc.backends.c99.frame import Frame, Variables
 from dlc.backends.c99.scalars import Typed, translate
 from dlc.backends.c99.writer import Writer
-from dlc.ir.expr import Arg, Call, Expr
+from dlc.ir.expr import A0, Arg, Call, Expr
 from dlc.ir.types import DType
-from dlc.ops.emission import Access, Accumulate, Nest, as_copy
+from dlc.ops.emission import Access, Accumulate, Nest, Operand, as_copy
 
 
 def write_nest(nest: Nest, frame: Frame, out: Writer) -> None:
-    """Write the loops of a nest; a contiguous copy becomes one memcpy."""
+    """Write the loops of a nest; what it copies in contiguous runs it copies with memcpy."""
     copy = as_copy(nest)
     if copy is not None:
-        _write_copy(nest, copy.count, frame, out)
+        _write_copy(nest, copy.count, (), frame, out)
+    elif _copies_lines(nest):
+        _write_copy(nest, nest.extents[-1], nest.extents[:-1], frame, out)
     elif nest.accumulate is not None:
         _write_reduction(nest, nest.accumulate, frame, out)
     else:
@@ -27,13 +29,26 @@ def write_nest(nest: Nest, frame: Frame, out: Writer) -> None:
             store(nest.expr, reads, nest.write, variables, frame, out)
 
 
-def _write_copy(nest: Nest, count: int, frame: Frame, out: Writer) -> None:
-    if count == 0:
+def _copies_lines(nest: Nest) -> bool:
+    """Whether the innermost loop moves contiguous elements of one buffer into another.
+
+    Written as a loop, gcc makes it a memmove once the call is inlined and restrict forgotten.
+    """
+    if nest.accumulate is not None or nest.expr != A0 or len(nest.reads) != 1:
+        return False
+    last = [access.index.strides[-1:] for access in (nest.reads[0], nest.write)]
+    return last == [(1,), (1,)] and isinstance(nest.reads[0].buffer, Operand)
+
+
+def _write_copy(nest: Nest, count: int, outer: Sequence[int], frame: Frame, out: Writer) -> None:
+    if count == 0 or 0 in outer:
         return
-    here: Variables = [None] * len(nest.extents)
-    target, source = frame.address(nest.write, here), frame.address(nest.reads[0], here)
     frame.headers.add("string.h")
-    out.line(f"memcpy({target.text}, {source.text}, {count} * sizeof({c_type(source.dtype)}));")
+    with loops(outer, out) as variables:
+        here: Variables = [*variables, *[None] * (len(nest.extents) - len(outer))]
+        target, source = frame.address(nest.write, here), frame.address(nest.reads[0], here)
+        if target.text != source.text:
+            out.line(f"memcpy({target.text}, {source.text}, {count} * sizeof({c_type(source.dtype)}));")
 
 
 def _write_reduction(nest: Nest, accumulate: Accumulate, frame: Frame, out: Writer) -> None:

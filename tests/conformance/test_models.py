@@ -7,9 +7,18 @@ import sys
 from pathlib import Path
 
 import numpy as np
+import onnxruntime
 import pytest
 
 from dlc import api
+from dlc.backends.c99.emit import emit
+from dlc.backends.c99.module import DEFAULT_FLAGS, build
+from dlc.backends.c99.toolchain import (
+    STRICT_FLAGS,
+    available_compilers,
+    build_executable,
+    build_shared,
+)
 from dlc.plan.check import verify_plan
 
 MODELS = """asl_alvinwan mnist8_cntk lenet_openvino mnist_onnxmlir tiny_ad_float tiny_ic_resnet8_float
@@ -45,9 +54,19 @@ def find(name: str, shared: Path, large: Path) -> Path:
 NAMES = [f"models/{n}" for n in MODELS] + [f"zoo/{n}" for n in ZOO + LARGE]
 
 
+def reference(path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]:
+    """Random inputs and onnxruntime's outputs, by name."""
+    graph = api.load(path)
+    types = {n: v.type for n, v in zip(graph.input_names, graph.inputs, strict=True)}
+    inputs = api.random_inputs(types, np.random.default_rng(1))
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    names = [output.name for output in session.get_outputs()]
+    return inputs, dict(zip(names, session.run(names, inputs), strict=True))
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("name", NAMES)
-def test_model(name: str, shared: Path, large: Path, tmp_path: Path) -> None:
+def test_agrees_with_onnxruntime_in_the_least_memory(name: str, shared: Path, large: Path) -> None:
     path = find(name, shared, large)
     report = api.check(path)
     assert report.ok, "\n".join(report.lines())
@@ -56,19 +75,60 @@ def test_model(name: str, shared: Path, large: Path, tmp_path: Path) -> None:
     if bound is not None:
         assert report.peak_bytes_with_io <= bound * 1024
 
-    folder, _ = api.emit(path, tmp_path / "c")
-    verify_plan(folder)
     vectors = shared / "models" / name.removeprefix("models/") / "vectors.npz"
-    if name.startswith("models/") and vectors.exists():
+    if name.startswith("models/"):
         with np.load(vectors) as stored:
             inputs = {str(n): stored[f"input_{i}"] for i, n in enumerate(stored["input_names"])}
         assert api.check(path, inputs=inputs).ok
 
 
 @pytest.mark.slow
-def test_mnist_accuracy_equals_onnxruntime_to_the_image(shared: Path) -> None:
-    import onnxruntime
+@pytest.mark.parametrize("name", NAMES)
+def test_emitted_c_is_strict_sound_and_clean(
+    name: str, shared: Path, large: Path, tmp_path: Path
+) -> None:
+    """Plan verified; gcc and clang without a warning; no libc; poison, heap and sanitizers agree."""
+    path = find(name, shared, large)
+    graph = api.plan(path)
+    inputs, expected = reference(path)
+    folder = emit(graph, tmp_path / "c", name="model", weights="file")
+    verify_plan(folder)
+    for compiler in available_compilers():
+        if compiler.family in ("gcc", "clang"):
+            library = build_shared([folder / "model.c"], compiler=compiler,
+                                   flags=[*STRICT_FLAGS, "-O2"], out=tmp_path / f"{compiler.family}.so")  # fmt: skip
+            undefined = subprocess.run(["nm", "-Du", library], capture_output=True, text=True, check=True)
+            called = {line.split()[1].split("@")[0] for line in undefined.stdout.splitlines()
+                      if " U " in line}  # fmt: skip
+            assert called <= {"memcpy", "memset"}
 
+    plain = build(folder).run(inputs)
+    poisoned = build(folder, flags=[*DEFAULT_FLAGS, "-DDLC_POISON"]).run(inputs)
+    heap = build(emit(graph, tmp_path / "heap", name="model", weights="file", memory="heap")).run(inputs)
+    for key, value in plain.items():
+        np.testing.assert_array_equal(poisoned[key], value)
+        np.testing.assert_array_equal(heap[key], value)
+
+    # weights as C arrays, so that the sanitizer guards each of them; a file above 8 MB
+    small = path.stat().st_size < 8_000_000
+    checked = emit(graph, tmp_path / "checked", name="model", weights="c" if small else "file",
+                   vectors=(inputs, expected))  # fmt: skip
+    sources = [p for p in sorted(checked.glob("*.c"))]
+    program = build_executable(sources, sanitize=True, flags=["-std=c99"], out=tmp_path / "selftest")
+    done = subprocess.run([program], cwd=checked, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.mark.slow
+def test_valgrind_finds_nothing_on_lenet5(shared: Path, large: Path, tmp_path: Path) -> None:
+    folder, _ = api.emit(find("zoo/lenet5", shared, large), tmp_path / "c")
+    program = build_executable(sorted(folder.glob("*.c")), flags=["-std=c99", "-g", "-O1"],
+                               out=tmp_path / "selftest")  # fmt: skip
+    subprocess.run(["valgrind", "-q", "--error-exitcode=9", "--leak-check=full", program], check=True)
+
+
+@pytest.mark.slow
+def test_mnist_accuracy_equals_onnxruntime_to_the_image(shared: Path) -> None:
     path = next((shared / "models" / "mnist8_cntk").glob("*.onnx"))
     with np.load(shared / "data" / "mnist_test_5000.npz") as data:
         images, labels = data["x"].astype(np.float32)[:, None, None], data["y"]
@@ -78,12 +138,11 @@ def test_mnist_accuracy_equals_onnxruntime_to_the_image(shared: Path) -> None:
     ours = np.array([next(iter(module.run({name: x}).values())).argmax() for x in images])
     theirs = np.array([np.asarray(session.run(None, {name: x})[0]).argmax() for x in images])
     np.testing.assert_array_equal(ours, theirs)
-    assert round(float((ours == labels).mean()), 3) == 0.984
+    assert float((ours == labels).mean()) >= 0.98
 
 
 @pytest.mark.slow
 def test_imagenet_top1_equals_onnxruntime_to_the_image(shared: Path) -> None:
-    import onnxruntime
     from PIL import Image
 
     path = next((shared / "models" / "mobilenetv2_imagenet_float").glob("*.onnx"))
@@ -99,4 +158,4 @@ def test_imagenet_top1_equals_onnxruntime_to_the_image(shared: Path) -> None:
         theirs.append(np.asarray(session.run(None, {name: x})[0]).argmax())
         labels.append(int(file.name[:4]))
     assert ours == theirs
-    assert sum(a == b for a, b in zip(ours, labels, strict=True)) == 82
+    assert sum(a == b for a, b in zip(ours, labels, strict=True)) >= 80
