@@ -44,11 +44,10 @@ PIPELINES: dict[str, str] = {
     # what fusion into a conv leaves behind may fuse with each other, and become equal
     "O2": f"{_PREPARE},{_LOWER},cse,{_FUSE},fuse-maps,cse,dce,{_PLACE}",
 }
-# small code and data: what is folded must not outgrow what it replaces, loops stay simple
-_SMALL = PIPELINES["O2"].replace("fold-constants", "fold-constants{max_bytes=4096}")
-PIPELINES["Os"] = _SMALL
-# microcontrollers: small, and not a byte of the arena spent on alignment the core does not need
-PIPELINES["mcu"] = _SMALL.replace("plan-arena", "plan-arena{align=4}")
+# small code: every step is a C function, so ops are merged until none can be
+PIPELINES["Os"] = f"{_PREPARE},{_LOWER},shrink(cse,{_FUSE},dce),{_PLACE}"
+# microcontrollers: small, and buffers at words, which their loads ask for and no more
+PIPELINES["mcu"] = PIPELINES["Os"].replace("plan-arena", "plan-arena{align=4}")
 # servers: buffers start on cache lines, which the widest vector loads never straddle
 PIPELINES["server"] = PIPELINES["O2"].replace("plan-arena", "plan-arena{align=64}")
 PIPELINES["default"] = PIPELINES["O2"]

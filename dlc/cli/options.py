@@ -10,8 +10,6 @@ import click
 
 Function = TypeVar("Function", bound=Callable[..., Any])
 
-PIPELINES = ("O0", "O1", "O2")
-
 
 def _dims(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
     dims = {}
@@ -50,11 +48,14 @@ def model_options(function: Function) -> Function:
 
 
 def pipeline_options(default: str) -> Callable[[Function], Function]:
-    """``--pass``, ``-O0 -O1 -O2`` and ``--load``: passed on as one ``pipeline`` text."""
+    """``--pass``, ``-O0 ... -Os``, ``--load``: passed on as one ``pipeline`` text.
+
+    ``--dump-pipeline`` prints that, named pipelines written out, and ends the command.
+    """
 
     def read_flag(ctx: click.Context, param: click.Parameter, value: str | None) -> str | None:
-        if value is not None and value not in ("0", "1", "2"):
-            raise click.BadParameter("the levels are -O0, -O1 and -O2")
+        if value is not None and value not in ("0", "1", "2", "s"):
+            raise click.BadParameter("the levels are -O0, -O1, -O2 and -Os")
         return value
 
     def decorate(function: Function) -> Function:
@@ -62,24 +63,33 @@ def pipeline_options(default: str) -> Callable[[Function], Function]:
 
         @functools.wraps(function)
         def call(*args: Any, passes: str | None, level: str | None, plugins: tuple[str, ...],
-                 **kwargs: Any) -> Any:  # fmt: skip
+                 dump: bool, **kwargs: Any) -> Any:  # fmt: skip
             if passes is not None and level is not None:
-                raise click.UsageError("give either --pass or a level -O0 -O1 -O2, not both")
+                raise click.UsageError("give either --pass or a level -O0 -O1 -O2 -Os, not both")
             if plugins:
                 from dlc.passmanager import load_file
 
                 for plugin in plugins:
                     load_file(plugin)
             pipeline = passes if passes is not None else f"O{level}" if level else default
+            if dump:
+                from dlc.passmanager import PassManager
+
+                click.echo(str(PassManager.parse(pipeline)))
+                return None
             return function(*args, pipeline=pipeline, **kwargs)
 
         for option in (
+            click.option("--dump-pipeline", "dump", is_flag=True,
+                         help="Print the pipeline with named ones written out, and stop."),
             click.option("--load", "plugins", multiple=True, type=click.Path(), metavar="FILE.py",
                          help="Load passes and operators of your own first."),
-            click.option("-O", "level", callback=read_flag, metavar="0|1|2",
-                         help="A named pipeline: -O0, -O1 or -O2."),
-            click.option("--pass", "--passes", "passes", metavar="A,B{option=1},...",
-                         help="The passes to run, in order (see dlc passes)."),
+            click.option("-O", "level", callback=read_flag, metavar="0|1|2|s",
+                         help="A named pipeline: -O0, -O1, -O2 or -Os."),
+            click.option("--pass", "--passes", "--pass-pipeline", "passes",
+                         metavar="A,B{option=1},C(D,E)",
+                         help="Passes in order, named pipelines (mcu, server) and groups of them "
+                              "repeated until nothing changes (see dlc passes)."),
         ):  # fmt: skip
             call = option(call)
         return call  # type: ignore[return-value]

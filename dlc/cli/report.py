@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -11,6 +12,28 @@ if TYPE_CHECKING:
 def kib(size: int) -> str:
     """Bytes as people read them, the exact count where it is short."""
     return f"{size} B" if size < 1024 else f"{size / 1024:.1f} KiB"
+
+
+def print_table(title: str, headings: Sequence[str], rows: Iterable[Sequence[str]], *,
+                stderr: bool = True) -> None:  # fmt: skip
+    """A table whose first column and texts are on the left, numbers on the right.
+
+    As wide as it needs where nobody watches: a file has no edge.
+    """
+    from rich.console import Console
+    from rich.table import Table
+    from rich.text import Text
+
+    table = Table(title=title, box=None, title_justify="left")
+    for number, heading in enumerate(headings):
+        left = not number or "," in heading
+        table.add_column(heading, justify="left" if left else "right")
+    for row in rows:
+        table.add_row(*map(Text, row))
+    console = Console(stderr=stderr)
+    if not console.is_terminal:
+        console = Console(stderr=stderr, width=400)
+    console.print(table)
 
 
 def print_passes(manager: PassManager, stderr: bool = True) -> None:

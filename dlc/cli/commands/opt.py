@@ -5,9 +5,11 @@ from __future__ import annotations
 import click
 
 from dlc.cli.options import model_options, notice, pipeline_options
+from dlc.cli.watch import Watch, WatchCommand, watch_options
 
 
 @click.command(
+    cls=WatchCommand,
     short_help="Rewrite a model with passes.",
     epilog="""\b
 Examples:
@@ -18,19 +20,21 @@ Examples:
 )
 @model_options
 @pipeline_options(default="")
+@watch_options
 @click.option("-o", "--output", default="-", metavar="OUT",
               help="Where to write: .onnx, .dlc or - (textual IR on standard output, the default).")
 @click.option("--inline", is_flag=True, help="Write every constant into the text.")
 @click.option("--report", is_flag=True, help="Print what each pass did on standard error.")
 def command(model: str, dims: dict[str, int], shapes: dict[str, tuple[int, ...]], pipeline: str,
-            output: str, inline: bool, report: bool) -> None:  # fmt: skip
+            output: str, inline: bool, report: bool, watch: Watch) -> None:  # fmt: skip
     """Read MODEL (.onnx, .dlc, or - for text on standard input), run passes, write the result."""
     from dlc import api
     from dlc.passmanager import PassManager
 
     graph = api.load(model, dims=dims, shapes=shapes, notify=notice)
     manager = PassManager.parse(pipeline)
-    graph = manager.run(graph)
+    with watch.watching(manager):
+        graph = manager.run(graph)
     if report:
         from dlc.cli.report import print_passes
 

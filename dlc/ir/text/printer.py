@@ -46,6 +46,10 @@ class Printer:
         """The text of a graph, ending in a newline."""
         return self._graph(graph, "") + "\n"
 
+    def name(self, value: Value, number: int) -> str:
+        """What a value, the ``number``-th of its graph, is called."""
+        return f"%{number}"
+
     def _graph(self, graph: Graph, indent: str) -> str:
         head = f"graph {json.dumps(graph.name)} "
         if graph.opsets:
@@ -62,7 +66,7 @@ class Printer:
     def _op(self, op: Op, names: dict[Value, str], opsets: Mapping[str, int], indent: str) -> str:
         operands = ", ".join(["_" if v is None else names[v] for v in op.operands])
         for value in op.results:
-            names[value] = f"%{len(names)}"
+            names[value] = self.name(value, len(names))
         operator = op.operator
         label = operator.label_in(opsets)
         if not _LABEL.fullmatch(label):
