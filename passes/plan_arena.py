@@ -21,6 +21,26 @@ class PlanArena(Pass):
 
     ``align``: offsets are multiples of so many bytes, a power of two. 0 means 16 where that costs
     no arena, and the size of the buffer's elements otherwise.
+
+    Before:
+
+        graph "g" @ {lower_bound = 4, peak_bytes_with_io = 32, peak_step = 1, steps = 3} {
+          %0 = input() "x" @ {place = [[0, 0]]} : f32[4]
+          %1 = map(%0) {expr = `exp(a0)`} "exp" @ {place = [[1, 0]], step = 0} : f32[4]
+          %2 = reduce(%1) {arity = 1, axes = [0], element = `a0`, epilogue = `a0`, function = "add", keepdims = true} "sum" @ {place = [[2, 0]], step = 1} : f32[1]
+          %3 = map(%1, %2) {expr = `a0 / a1`} "div" @ {frees = [2], place = [[1, 0]], step = 2} : f32[4]
+          output(%3) {names = ["y"]}
+        }
+
+    After:
+
+        graph "g" @ {arena_bytes = 4, lower_bound = 4, offsets = [-1, -1, 0], peak_bytes_with_io = 32, peak_step = 1, steps = 3} {
+          %0 = input() "x" @ {place = [[0, 0]]} : f32[4]
+          %1 = map(%0) {expr = `exp(a0)`} "exp" @ {place = [[1, 0]], step = 0} : f32[4]
+          %2 = reduce(%1) {arity = 1, axes = [0], element = `a0`, epilogue = `a0`, function = "add", keepdims = true} "sum" @ {place = [[2, 0]], step = 1} : f32[1]
+          %3 = map(%1, %2) {expr = `a0 / a1`} "div" @ {frees = [2], place = [[1, 0]], step = 2} : f32[4]
+          output(%3) {names = ["y"]}
+        }
     """
 
     name: ClassVar[str] = "plan-arena"

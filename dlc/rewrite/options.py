@@ -48,6 +48,11 @@ def option_types(cls: type[Pass]) -> dict[str, Any]:
     return {field.name: hints[field.name] for field in _fields(cls)}
 
 
+def option_defaults(cls: type[Pass]) -> dict[str, Any]:
+    """The defaults of those options of a pass that have one."""
+    return {f.name: f.default for f in _fields(cls) if f.default is not dataclasses.MISSING}
+
+
 def type_name(hint: Any) -> str:
     """A type as an error message shows it."""
     if typing.get_origin(hint) is typing.Literal:
@@ -58,7 +63,7 @@ def type_name(hint: Any) -> str:
 def describe(instance: Pass) -> str:
     """``name`` or ``name{option=value,...}`` with the options that differ from their defaults."""
     given = [
-        f"{field.name}={_format(getattr(instance, field.name))}"
+        f"{field.name}={format_value(getattr(instance, field.name))}"
         for field in _fields(type(instance))
         if getattr(instance, field.name) != field.default
     ]
@@ -112,11 +117,12 @@ def _parse_tuple(text: str, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
     return tuple(_parse(item, hint) for item, hint in zip(items, arguments, strict=True))
 
 
-def _format(value: Any) -> str:
+def format_value(value: Any) -> str:
+    """A value of an option as pipelines write it."""
     if isinstance(value, bool) or value is None:
         return str(value).lower()
     if isinstance(value, tuple):
-        return f"({','.join(map(_format, value))})"
+        return f"({','.join(map(format_value, value))})"
     text = str(value)
     if isinstance(value, str) and (not text or _SPECIAL.search(text)):
         return f'"{text}"' if "'" in text else f"'{text}'"

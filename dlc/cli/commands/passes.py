@@ -6,26 +6,24 @@ import click
 
 
 @click.command(short_help="List the passes, or print one's page.",
-               epilog="Examples: dlc passes; dlc passes fold-bn")  # fmt: skip
+               epilog="Examples: dlc passes; dlc passes fold-bn; dlc passes my-pass --load my_pass.py")  # fmt: skip
 @click.argument("name", required=False)
-def command(name: str | None) -> None:
+@click.option("--load", "plugins", multiple=True, type=click.Path(), metavar="FILE.py",
+              help="Load passes of your own first.")
+def command(name: str | None, plugins: tuple[str, ...]) -> None:
     """List every pass with its first line and the named pipelines, or print the page of NAME."""
-    import dataclasses
-    import inspect
+    from dlc.passmanager import PIPELINES, find_pass, known_passes, load_file
+    from dlc.rewrite.documentation import Page, first_line, page_text
 
-    from dlc.passmanager import PIPELINES, find_pass, known_passes
-
+    for plugin in plugins:
+        load_file(plugin)
     if name is not None:
-        chosen = find_pass(name)
-        click.echo(f"{name}\n\n{inspect.getdoc(chosen)}")
-        options = [f for f in dataclasses.fields(chosen) if f.init]  # type: ignore[arg-type]
-        if options:
-            click.echo("\nOptions:")
-        for option in options:
-            click.echo(f"  {option.name}: {option.type} = {option.default}")
+        click.echo(page_text(Page.of(find_pass(name))), nl=False)
         return
-    for known, cls in known_passes().items():
-        click.echo(f"{known:16} {(inspect.getdoc(cls) or '').splitlines()[0]}")
+    passes = known_passes()
+    width = max(map(len, passes))
+    for known, cls in passes.items():
+        click.echo(f"{known:{width}}  {first_line(cls)}")
     click.echo("\nPipelines:")
     for label, text in PIPELINES.items():
         click.echo(f"  {label:8} {text}")
