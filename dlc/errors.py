@@ -34,6 +34,10 @@ class PluginError(DlcError):
     """A file given to --load, or an installed plugin, that cannot be read or does not import."""
 
 
+class MeaningError(PassError):
+    """A pass that changed what the model computes by more than its contract allows."""
+
+
 class InputError(DlcError):
     """Run-time inputs that are missing, unknown, or of the wrong dtype or shape."""
 

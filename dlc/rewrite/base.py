@@ -4,8 +4,11 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
+
 from dlc.errors import DlcError
 from dlc.ir.graph import Graph
+from dlc.ir.operator import Array
 
 
 class Pass:
@@ -26,6 +29,9 @@ class Pass:
     #: what the pass keeps of the results: "exact" (every bit), "reassociates" (sums in another order,
     #: functions rounded otherwise: last digits differ) or "approximate" (an error it documents)
     contract: ClassVar[str] = "exact"
+    #: reassociates: units in the last place of a result's largest magnitude that its elements may be
+    #: off by; approximate: the largest ``error`` the pass promises
+    tolerance: ClassVar[float] = 1024.0
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -43,6 +49,14 @@ class Pass:
     def run(self, graph: Graph) -> tuple[Graph, bool]:
         """Rewrite the graph (in place, or into a new one); say whether anything changed."""
         raise NotImplementedError(f"pass {self.name} has no run")
+
+    def error(self, got: Array, expected: Array) -> float:
+        """How far a result of an approximate pass is off: the relative error in the 2-norm, unless a
+        pass states another measure. ``tolerance`` bounds it.
+        """
+        wanted = np.asarray(expected, np.float64)
+        off = float(np.linalg.norm(np.asarray(got, np.float64) - wanted))
+        return off / (float(np.linalg.norm(wanted)) or 1.0)
 
 
 _REGISTRY: dict[str, type[Pass]] = {}

@@ -19,8 +19,8 @@ from dlc.ir.text.parser import parse_graph
 from dlc.ir.text.printer import INLINE_LIMIT, Printer
 
 
-def save(graph: Graph, path: str | os.PathLike[str], *, inline: bool = False) -> None:
-    """Write a graph as ``path`` (``.dlc``).
+def save(graph: Graph, path: str | os.PathLike[str], *, inline: bool = False, header: str = "") -> None:
+    """Write a graph as ``path`` (``.dlc``), after ``header`` (lines of comments).
 
     Constants of more than ``INLINE_LIMIT`` elements go to ``<path>.npz``, keyed by digest, unless
     ``inline`` puts all of them in the text. Each file appears whole or not at all. Raises
@@ -28,7 +28,7 @@ def save(graph: Graph, path: str | os.PathLike[str], *, inline: bool = False) ->
     """
     path = Path(path)
     printer = Printer(None if inline else INLINE_LIMIT)
-    text = printer.print(graph)
+    text = header + printer.print(graph)
     stored = {
         digest: dense.to_resource(array) for digest, array in sorted(printer.resources.items())
     }

@@ -16,6 +16,7 @@ from dlc.ir.expr import Expr
 from dlc.ir.graph import Graph, Op, Value
 from dlc.ir.operator import Array, Data
 from dlc.ir.text import dense
+from dlc.ir.text.seeded import Seeded
 from dlc.ir.types import DType, Symbol, TensorType, quoted
 
 INLINE_LIMIT = 64
@@ -128,6 +129,8 @@ class Printer:
         array = data.array
         dtype = DType.of(array)
         head = f"{dtype.value}[{','.join(map(str, array.shape))}]"
+        if isinstance(data, Seeded):
+            return f'dense<{head} "{data.spec}">'
         by_digest = self.inline_limit is not None and array.size > self.inline_limit
         if by_digest and dtype is not DType.STRING:  # strings are always in the text
             self.resources[data.digest] = array

@@ -15,6 +15,7 @@ from dlc.ir.graph import Graph
 from dlc.ir.operator import Array, Data
 from dlc.ir.text import dense
 from dlc.ir.text.lexer import Lexer
+from dlc.ir.text.seeded import MAX_BYTES, PREFIX, Seeded
 from dlc.ir.types import Dim, DType, Quant, Symbol, TensorType
 
 _DTYPES = {dtype.value: dtype for dtype in DType}
@@ -35,6 +36,7 @@ class ValueReader:
         self.lexer = Lexer(text)
         self.resources = resources
         self.depth = 0
+        self.made_up = 0
 
     def graph(self) -> Graph:
         """A region; the graph parser's to read."""
@@ -226,9 +228,17 @@ class ValueReader:
         try:
             if type.dtype is not DType.STRING and "".join(items[:1]).startswith(f'"{dense.DIGEST}'):
                 return self.resource(items[0][len(dense.DIGEST) + 1 : -1], type)
+            if type.dtype is not DType.STRING and "".join(items[:1]).startswith(f'"{PREFIX}'):
+                return self.seeded(items[0][1:-1], type)
             return Data(dense.decode(items, type.dtype, type.dims))
         except (DlcError, ValueError) as error:
             raise self.wrong(start, str(error)) from error
+
+    def seeded(self, spec: str, type: TensorType) -> Data:
+        self.made_up += type.nbytes
+        if self.made_up > MAX_BYTES:
+            raise ParseError(f"the random constants of the text take more than {MAX_BYTES >> 20} MiB")
+        return Seeded.parse(spec, type.dtype, type.dims)
 
     def resource(self, digest: str, type: TensorType) -> Data:
         found = self.resources.get(digest)
