@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dlc.testing.graphs import graph_inputs, reproducer
 from dlc.testing.kernels import Kernel, load_kernel, load_kernels
 from dlc.testing.shapes import (
     dilations,
@@ -36,11 +37,13 @@ __all__ = [
     "dilations",
     "divisors",
     "dtypes",
+    "graph_inputs",
     "load_kernel",
     "load_kernels",
     "pads",
     "permutations",
     "pool_cases",
+    "reproducer",
     "shapes",
     "slices",
     "special_values",

@@ -9,6 +9,7 @@ import numpy as np
 from hypothesis import strategies as st
 
 from dlc.ir.types import DType
+from dlc.prove.inputs import special_values
 
 Array = np.ndarray[Any, Any]
 
@@ -28,24 +29,6 @@ def dtypes(
         or (dtype is DType.BOOL and bools)
     ]  # fmt: skip
     return st.sampled_from(wanted)
-
-
-def special_values(dtype: DType, *, huge: bool = True) -> list[Any]:
-    """Values that break kernels: NaN, infinities, -0.0, denormals, limits; for integers 0, 1, limits.
-
-    Without ``huge`` no finite value is so large that a sum or product of a few could overflow.
-    """
-    if dtype is DType.BOOL:
-        return [False, True]
-    if dtype.is_integer:
-        limits = np.iinfo(dtype.numpy)
-        small = [0, 1, -1] if dtype.is_signed else [0, 1]
-        return [*small, limits.min, limits.max] if huge else small
-    info = np.finfo(dtype.numpy)
-    tiny, least = float(info.smallest_normal), float(info.smallest_subnormal)
-    plain = [np.nan, np.inf, 0.0, 1.0, 0.5, tiny, tiny / 2, least]
-    both = [*plain, *([float(info.max)] if huge else [])]
-    return [*both, *(-value for value in both)]
 
 
 @st.composite

@@ -20,6 +20,7 @@ from dlc.ops.core.map import Map
 from dlc.ops.core.reduce import Reduce
 from dlc.ops.onnx.operator import OnnxOperator
 from dlc.passmanager import PIPELINES, PassManager
+from dlc.testing import reproducer
 
 WHOLE = PIPELINES["O2"].removesuffix(",liveness,plan-arena")
 OPSET = 17
@@ -180,6 +181,7 @@ def assert_same_meaning(graph: Graph, result: Graph, rtol: float) -> None:
 @settings(max_examples=25)
 @given(graph=networks())
 def test_passes_keep_the_meaning_of_networks(pipeline: str, rtol: float, graph: Graph) -> None:
+    reproducer(graph, pipeline)
     before = print_graph(graph)
     result = PassManager.parse(pipeline).run(graph)
     assert print_graph(graph) == before
@@ -252,6 +254,7 @@ def map_graphs(draw: st.DrawFn) -> Graph:
 @settings(max_examples=100)
 @given(graph=map_graphs())
 def test_fusing_maps_changes_no_bit(pipeline: str, graph: Graph) -> None:
+    reproducer(graph, pipeline)
     result = PassManager.parse(pipeline).run(graph)
     assert_same_meaning(graph, result, rtol=0.0)
     again = PassManager.parse(pipeline)

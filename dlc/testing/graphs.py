@@ -1,0 +1,40 @@
+"""For property tests of passes: inputs of a graph, and a reproducer of what fails."""
+
+from __future__ import annotations
+
+import hypothesis
+from hypothesis import strategies as st
+
+from dlc.ir.graph import Graph
+from dlc.ir.operator import Array
+from dlc.ir.types import Symbol
+from dlc.prove.reproducer import Recipe, reproducer_text
+from dlc.testing.values import arrays
+
+
+@st.composite
+def graph_inputs(draw: st.DrawFn, graph: Graph, *, special: bool = False, huge: bool = False) -> dict[str, Array]:
+    """Arrays for the inputs of a graph, by name; a symbolic dim has one size throughout.
+
+    ``special`` and ``huge`` as in ``arrays``.
+    """
+    sizes: dict[Symbol, int] = {}
+    result = {}
+    for name, value in zip(graph.input_names, graph.inputs, strict=True):
+        for dim in value.type.shape:
+            if isinstance(dim, Symbol) and dim not in sizes:
+                sizes[dim] = draw(st.integers(1, dim.bound))
+        shape = [dim if isinstance(dim, int) else sizes[dim] for dim in value.type.shape]
+        result[name] = draw(arrays(value.type.dtype, shape, special=special, huge=huge))
+    return result
+
+
+def reproducer(graph: Graph, pipeline: str, *, check: int = 3) -> str:
+    """The text of a file that ``dlc opt --run-reproducer`` runs: this graph through this pipeline.
+
+    Inside a hypothesis test it is also noted, so that a failure prints the smallest one found.
+    """
+    text = reproducer_text(graph, Recipe(pipeline, check))
+    if hypothesis.currently_in_test_context():
+        hypothesis.note(f"reproducer, for dlc opt --run-reproducer and dlc reduce:\n{text}")
+    return text
