@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from dlc.api import CheckReport, check, compile, load, save
+    from dlc.backends import backend
     from dlc.errors import DlcError
     from dlc.ir.graph import Graph
     from dlc.ops.emission import kernel_path
@@ -21,6 +22,7 @@ __version__ = "0.1.0"
 
 _PUBLIC = {
     "CheckReport": "dlc.api",
+    "backend": "dlc.backends",
     "check": "dlc.api",
     "compile": "dlc.api",
     "load": "dlc.api",
@@ -46,6 +48,7 @@ __all__ = [
     "PassManager",
     "Rule",
     "RulePass",
+    "backend",
     "check",
     "compile",
     "graph_pass",

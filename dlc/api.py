@@ -94,16 +94,21 @@ def plan(model: Any, *, passes: str = "O2", dims: Mapping[str, int] | None = Non
 
 def emit(model: Any, out: str | os.PathLike[str], *, passes: str = "O2", name: str | None = None,
          dims: Mapping[str, int] | None = None, shapes: Mapping[str, Sequence[int]] | None = None,
-         weights: str = "auto", memory: str = "arena", notify: Notify | None = None,
-         stage: Notify = _silent) -> tuple[Path, Program]:  # fmt: skip
-    """Write a model as a folder of C99 (see docs/c_api.md); returns the folder and the program."""
-    from dlc.backends.c99.emit import emit as emit_c
+         weights: str = "auto", memory: str = "arena", backend: str = "c99",
+         notify: Notify | None = None, stage: Notify = _silent) -> tuple[Path, Program]:  # fmt: skip
+    """Write a model as a folder of C99 (see docs/c_api.md); returns the folder and the program.
+
+    Another ``backend`` (``dlc.backends``) may write something else.
+    """
+    from dlc.backends import find_backend
     from dlc.plan import program_of
+
+    emit_model = find_backend(backend).emit
 
     graph = plan(model, passes=passes, dims=dims, shapes=shapes, notify=notify, stage=stage)
     stage("writing C")
     default = Path(model).stem if isinstance(model, str | os.PathLike) and str(model) != "-" else graph.name
-    folder = emit_c(graph, Path(out), name=name or default, weights=weights, memory=memory)
+    folder = emit_model(graph, Path(out), name=name or default, weights=weights, memory=memory)
     return folder, program_of(graph)
 
 

@@ -24,8 +24,10 @@ Examples:
               help="Weights as C arrays, as one binary file, or (auto) by their size.")
 @click.option("--memory", type=click.Choice(["arena", "heap"]), default="arena",
               help="One static arena, or malloc with free after last use.")
+@click.option("--backend", default="c99", show_default=True, metavar="NAME",
+              help="What writes the folder: c99, a plugin's, or one of a file given to --load.")
 def command(model: str, dims: dict[str, int], shapes: dict[str, tuple[int, ...]], pipeline: str,
-            output: str, name: str | None, weights: str, memory: str) -> None:  # fmt: skip
+            output: str, name: str | None, weights: str, memory: str, backend: str) -> None:  # fmt: skip
     """Write MODEL as a self-contained folder: model.c, model.h, weights, kernels, a self-test."""
     from dlc import api
     from dlc.cli.report import kib
@@ -33,7 +35,7 @@ def command(model: str, dims: dict[str, int], shapes: dict[str, tuple[int, ...]]
     with progress("compiling") as stage:
         folder, program = api.emit(
             model, output, dims=dims, shapes=shapes, passes=pipeline, name=name,
-            weights=weights, memory=memory, notify=notice, stage=stage,
+            weights=weights, memory=memory, backend=backend, notify=notice, stage=stage,
         )  # fmt: skip
     click.echo(
         f"{folder}: {len(program.steps)} steps, arena {kib(program.arena_bytes)} "
