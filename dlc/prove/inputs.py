@@ -58,7 +58,7 @@ def fill(rng: np.random.Generator, kind: str, dtype: DType, shape: tuple[int, ..
         # 64-bit integers are sizes and trip counts more often than numbers
         if kind == "wild" and dtype.nbytes < 8:
             return _sprinkled(rng, rng.integers(0, 8, shape).astype(dtype.numpy), dtype)
-        return rng.integers(0, 8 if dtype.nbytes * 8 >= 8 else 2, shape).astype(dtype.numpy)
+        return rng.integers(0, 2 if dtype in (DType.I2, DType.U2) else 8, shape).astype(dtype.numpy)
     if kind == "small":
         return rng.integers(-4, 5, shape).astype(dtype.numpy)
     normal = rng.standard_normal(shape)

@@ -13,7 +13,9 @@ from dlc.testing.values import arrays
 
 
 @st.composite
-def graph_inputs(draw: st.DrawFn, graph: Graph, *, special: bool = False, huge: bool = False) -> dict[str, Array]:
+def graph_inputs(
+    draw: st.DrawFn, graph: Graph, *, special: bool = False, huge: bool = False
+) -> dict[str, Array]:
     """Arrays for the inputs of a graph, by name; a symbolic dim has one size throughout.
 
     ``special`` and ``huge`` as in ``arrays``.
