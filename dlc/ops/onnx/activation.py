@@ -9,7 +9,7 @@ from dlc.ops.onnx.expansion import Call, Expansion, expansion
 
 _SOFTPLUS = "max(a0, 0.0) + log1p(exp(-abs(a0)))"  # no overflow, and exact far below 0
 # {name} is the attribute's value
-_ACTIVATIONS = {
+ACTIVATIONS = {
     "Relu": "max(a0, 0)",
     "LeakyRelu": "select(lt(a0, 0), {alpha} * a0, a0)",
     "ThresholdedRelu": "select(lt({alpha}, a0), a0, 0.0)",
@@ -39,7 +39,7 @@ def _activation(text: str) -> Expansion:
     return expand
 
 
-for _type, _text in _ACTIVATIONS.items():
+for _type, _text in ACTIVATIONS.items():
     expansion(_type)(_activation(_text))
 
 

@@ -15,7 +15,7 @@ from dlc.ops.onnx.expansion import Expansion, expansion
 # C has no arithmetic on these: they are computed in f32 and rounded once
 _HALVES = (DType.F16, DType.BF16)
 
-_UNARY = {
+UNARY = {
     "Abs": "abs(a0)", "Neg": "-a0", "Sign": "sign(a0)", "Reciprocal": "1.0 / a0",
     "Exp": "exp(a0)", "Log": "log(a0)", "Sqrt": "sqrt(a0)", "Erf": "erf(a0)",
     "Floor": "floor(a0)", "Ceil": "ceil(a0)", "Round": "round(a0)",
@@ -34,7 +34,7 @@ _UNARY = {
     "Atanh": "0.5 * sign(a0) * log1p(2.0 * abs(a0) / (1.0 - abs(a0)))",
     "Not": "not_(a0)", "IsNaN": "isnan(a0)",
 }  # fmt: skip
-_BINARY = {
+BINARY = {
     "Add": "a0 + a1", "Sub": "a0 - a1", "Mul": "a0 * a1", "Div": "a0 / a1",
     "And": "and_(a0, a1)", "Or": "or_(a0, a1)", "Xor": "xor(a0, a1)",
     "Equal": "eq(a0, a1)", "Less": "lt(a0, a1)", "LessOrEqual": "le(a0, a1)",
@@ -91,7 +91,7 @@ def _mapping(text: str) -> Expansion:
     return expand
 
 
-for _type, _text in (_UNARY | _BINARY).items():
+for _type, _text in (UNARY | BINARY).items():
     expansion(_type)(_mapping(_text))
 
 
