@@ -177,9 +177,9 @@ class _Search:
             graph = self.ops(graph, pipeline)
             for shrinker in _SHRINKERS:
                 graph = self.steps(graph, pipeline, shrinker)
-            seeded = with_seeded_constants(graph)
             if graph is before:
                 break
+        seeded = with_seeded_constants(graph)
         return seeded if self.test(seeded, pipeline) else graph
 
     def ops(self, graph: Graph, pipeline: str) -> Graph:

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from dlc.prove.inputs import special_values
 from dlc.testing.graphs import graph_inputs, reproducer
 from dlc.testing.kernels import Kernel, load_kernel, load_kernels
 from dlc.testing.shapes import (
@@ -16,7 +17,7 @@ from dlc.testing.shapes import (
     slices,
     strides,
 )
-from dlc.testing.values import arrays, dtypes, special_values
+from dlc.testing.values import arrays, dtypes
 from dlc.testing.windows import (
     ConvCase,
     ConvTransposeCase,

@@ -2,26 +2,16 @@
 
 from __future__ import annotations
 
-import importlib.util
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 
+from dlc.testing import text_tests as checker
+
 CONFTEST = Path(__file__).parents[1] / "ir" / "conftest.py"
 OUTPUT = "one %1 = f(%0)\ntwo   %12 = g(%1)\nthree\n"
-
-
-@pytest.fixture(scope="module")
-def checker() -> Any:
-    spec = importlib.util.spec_from_file_location("text_checks", CONFTEST)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.mark.parametrize(
@@ -35,7 +25,7 @@ def checker() -> Any:
         "// CHECK-NOT: two\n// CHECK: one\n// CHECK-NOT: one",
     ],
 )
-def test_checks_that_hold(checker: Any, checks: str) -> None:
+def test_checks_that_hold(checks: str) -> None:
     checker.check(checks, OUTPUT)
 
 
@@ -53,9 +43,29 @@ def test_checks_that_hold(checker: Any, checks: str) -> None:
         ("// CHECK: [[A]]", "used before"),
     ],
 )
-def test_checks_that_fail(checker: Any, checks: str, message: str) -> None:
+def test_checks_that_fail(checks: str, message: str) -> None:
     with pytest.raises(checker.CheckError, match=message):
         checker.check(checks, OUTPUT)
+
+
+def test_run_lines_load_passes_from_beside_the_test(tmp_path: Path) -> None:
+    (tmp_path / "conftest.py").write_text(CONFTEST.read_text())
+    (tmp_path / "mine.py").write_text(
+        "from dlc.rewrite.base import Pass\n"
+        "class Rename(Pass):\n"
+        '    """Gives the graph another name."""\n'
+        "    name = 'mine-rename'\n"
+        "    def run(self, graph):\n"
+        "        graph.name = 'renamed'\n"
+        "        return graph, True\n"
+    )
+    (tmp_path / "mine.dlc").write_text(
+        "// RUN: dlc opt %s --load=%S/mine.py --pass=mine-rename\n"
+        'graph "g" {\n  output() {names = []}\n}\n// CHECK: graph "renamed"\n'
+    )
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "mine.dlc"]
+    done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout
 
 
 def test_checks_are_written_when_asked_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

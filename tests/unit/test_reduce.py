@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from onnx import TensorProto, helper, numpy_helper
+from planted import FILE, wrong_passes
 
 from dlc import api, demo
 from dlc.cli import main
@@ -33,7 +34,6 @@ from dlc.prove import (
     reduce_model,
 )
 from dlc.prove.subgraph import computing, extract
-from planted import FILE, wrong_passes
 
 __all__ = ["wrong_passes"]
 
@@ -259,9 +259,8 @@ def test_shapes_that_were_computed_stay_what_they_were() -> None:
 
         if "onnx.Reshape" not in {op.operator.label for op in graph.ops}:
             return False
-        inputs = {
-            n: np.ones(v.shape, v.type.dtype.numpy) for n, v in zip(graph.input_names, graph.inputs)
-        }  # noqa: B905
+        pairs = zip(graph.input_names, graph.inputs, strict=True)
+        inputs = {name: np.ones(v.shape, v.type.dtype.numpy) for name, v in pairs}
         try:
             run(graph, inputs)
         except Exception:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from planted import FILE, wrong_passes
 
 from dlc import api, demo
 from dlc.cli import main
@@ -20,7 +21,6 @@ from dlc.passmanager import PassManager
 from dlc.prove import Checker, Recipe, attempt, read_recipe, reproducer_text, run_proved
 from dlc.prove.reproducer import with_seeded_constants
 from dlc.testing import reproducer
-from planted import FILE, wrong_passes
 
 __all__ = ["wrong_passes"]
 
