@@ -26,7 +26,9 @@ def pages() -> dict[str, str]:
 
 def passes_page() -> str:
     """All passes of dlc itself, with their options, contracts and examples."""
-    found = [Page.of(cls) for cls in known_passes().values() if cls.__module__.startswith("dlc.passes.")]
+    found = [
+        Page.of(cls) for cls in known_passes().values() if cls.__module__.startswith("dlc.passes.")
+    ]
     lines = ["# Passes", "", _NOTICE, "",
              "How to write one: [writing_a_pass.md](writing_a_pass.md). The same pages: `dlc passes NAME`.", "",
              "| pass | what it does |", "|---|---|"]  # fmt: skip
@@ -49,7 +51,14 @@ def _pass_section(page: Page) -> Iterator[str]:
         yield from (f"| `{o.name}` | `{_cell(o.type)}` | `{o.default}` |" for o in page.options)
     for example in page.examples:
         for when in ("before", "after"):
-            yield from ("", f"{when.capitalize()}:", "", "```mlir", getattr(example, when).rstrip(), "```")
+            yield from (
+                "",
+                f"{when.capitalize()}:",
+                "",
+                "```mlir",
+                getattr(example, when).rstrip(),
+                "```",
+            )
 
 
 def ops_page() -> str:

@@ -157,7 +157,9 @@ def _print_statistics(measured: Statistics, form: str) -> None:
          _change(row.before.peak_bytes, row.after.peak_bytes, kib), _signed(row.added, row.removed))
         for row in measured.rows
     ]  # fmt: skip
-    print_table("statistics", ("pass", "ops", "MACs", "weights", "peak live", "added, removed"), rows)
+    print_table(
+        "statistics", ("pass", "ops", "MACs", "weights", "peak live", "added, removed"), rows
+    )
 
 
 def _change(before: int, after: int, shown: Callable[[int], str] = "{:,}".format) -> str:

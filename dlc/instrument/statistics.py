@@ -55,7 +55,9 @@ def measure(graph: Graph) -> Measure:
 
 def _all_ops(graph: Graph) -> list[Op]:
     found = graph.ops
-    return found + [inner for op in found for body in op.operator.regions() for inner in _all_ops(body)]
+    return found + [
+        inner for op in found for body in op.operator.regions() for inner in _all_ops(body)
+    ]
 
 
 def _macs(graph: Graph) -> int:

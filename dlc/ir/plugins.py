@@ -15,8 +15,9 @@ from dlc.errors import DlcError, PluginError
 
 def entry_points(group: str, name: str | None = None) -> Iterator[tuple[str, Any]]:
     """Name and object of each entry point of a group, imported; PluginError where one does not."""
-    wanted = {"group": group} if name is None else {"group": group, "name": name}
-    for entry in metadata.entry_points(**wanted):
+    for entry in metadata.entry_points(group=group):
+        if name not in (None, entry.name):
+            continue
         try:
             found = entry.load()
         except Exception as error:

@@ -1,10 +1,10 @@
 """Passes without a class: a function over the whole graph, or a rule.
 
-    @graph_pass("count-relus", contract="exact")
-    def count_relus(graph, *, limit: int = 10) -> bool: ...
+@graph_pass("count-relus", contract="exact")
+def count_relus(graph, *, limit: int = 10) -> bool: ...
 
-    @rule_pass("drop-mul-one")
-    class DropMulOne(Rule): ...
+@rule_pass("drop-mul-one")
+class DropMulOne(Rule): ...
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from dlc.rewrite.base import Pass
 from dlc.rewrite.driver import Rule, RulePass
 
 Function = TypeVar("Function", bound=Callable[..., Any])
-AnyRule = TypeVar("AnyRule", bound=type[Rule])
+AnyRule = TypeVar("AnyRule", bound=Rule)
 
 
 def graph_pass(name: str, *, requires: str = "any", ensures: str = "any", contract: str = "exact",
@@ -52,13 +52,15 @@ def graph_pass(name: str, *, requires: str = "any", ensures: str = "any", contra
     return decorate
 
 
-def rule_pass(name: str, *, contract: str = "exact", requires: str = "any") -> Callable[[AnyRule], AnyRule]:
+def rule_pass(
+    name: str, *, contract: str = "exact", requires: str = "any"
+) -> Callable[[type[AnyRule]], type[AnyRule]]:
     """Make a pass of a rule, applied until it matches nowhere; the rule's docstring is its page.
 
     A rule without a name of its own takes the pass's. (Several rules make a ``RulePass``.)
     """
 
-    def decorate(cls: AnyRule) -> AnyRule:
+    def decorate(cls: type[AnyRule]) -> type[AnyRule]:
         cls.name = cls.name or name
 
         def rules(self: RulePass) -> Sequence[Rule]:

@@ -58,7 +58,11 @@ class Page:
         summary, _, text = prose.partition("\n\n")
         types, defaults = option_types(of), option_defaults(of)
         options = tuple(
-            Option(name, type_name(hint), format_value(defaults[name]) if name in defaults else "required")
+            Option(
+                name,
+                type_name(hint),
+                format_value(defaults[name]) if name in defaults else "required",
+            )
             for name, hint in types.items()
         )
         return cls(of.name, " ".join(summary.split()), text.strip(), examples, options,
@@ -80,7 +84,10 @@ _CONTRACTS: dict[str, str] = {
     "reassociates": "the results but for rounding: sums in another order, functions rounded otherwise",
     "approximate": "the results up to an error it documents",
 }
-_LEVELS: dict[str, str] = {"core": "core ops only (expand-ops)", "planned": "a schedule and places (liveness)"}
+_LEVELS: dict[str, str] = {
+    "core": "core ops only (expand-ops)",
+    "planned": "a schedule and places (liveness)",
+}
 
 
 def page_text(page: Page) -> str:

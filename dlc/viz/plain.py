@@ -42,19 +42,21 @@ def svg_text(pictures: Sequence[Picture]) -> str:
         left += width + 8 * len(lanes) + 3 * _MARGIN
         height = max([height, *(p.y + p.height for p in placed.values())])
     width, height = left - 2 * _MARGIN, height + _HEAD + 2 * _MARGIN
-    return "\n".join([
+    head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width:.0f}" height="{height:.0f}" '
-        f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="Helvetica, Arial, sans-serif" font-size="10">',
+        f'viewBox="0 0 {width:.0f} {height:.0f}" font-family="Helvetica, Arial, sans-serif" font-size="10">\n'
         '<defs><marker id="tip" viewBox="0 0 8 8" refX="7" refY="4" markerWidth="7" markerHeight="7" '
-        'orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="#666666"/></marker></defs>',
-        f'<rect width="{width:.0f}" height="{height:.0f}" fill="#ffffff"/>',
-        *parts, "</svg>",
-    ]) + "\n"  # fmt: skip
+        'orient="auto"><path d="M0,0 L8,4 L0,8 z" fill="#666666"/></marker></defs>\n'
+        f'<rect width="{width:.0f}" height="{height:.0f}" fill="#ffffff"/>'
+    )
+    return "\n".join([head, *parts, "</svg>"]) + "\n"
 
 
 def _place(picture: Picture) -> dict[int, _Placed]:
     placed = {
-        box.id: _Placed(box, max(map(len, box.lines)) * _CHAR + 2 * _PAD, len(box.lines) * _LINE + _PAD)
+        box.id: _Placed(
+            box, max(map(len, box.lines)) * _CHAR + 2 * _PAD, len(box.lines) * _LINE + _PAD
+        )
         for box in picture.boxes
     }
     sources: dict[int, list[_Placed]] = {number: [] for number in placed}
@@ -68,7 +70,9 @@ def _place(picture: Picture) -> dict[int, _Placed]:
     for number, item in placed.items():
         if not sources[number] and readers[number]:  # what reads constants only: where it is needed
             item.layer = min(reader.layer for reader in readers[number]) - 1
-    layers: list[list[_Placed]] = [[] for _ in range(1 + max((i.layer for i in placed.values()), default=0))]
+    layers: list[list[_Placed]] = [
+        [] for _ in range(1 + max((i.layer for i in placed.values()), default=0))
+    ]
     for item in placed.values():
         layers[item.layer].append(item)
     layers = [row for row in layers if row]

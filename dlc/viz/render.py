@@ -38,7 +38,9 @@ def render(graphs: Sequence[tuple[str, Graph]], path: str | Path, *, plain: bool
     if not plain and not problem:
         return
     if path.suffix != ".svg":
-        raise BuildError(f"{path}: {problem or 'the plain picture is an .svg'}; write an .svg instead")
+        raise BuildError(
+            f"{path}: {problem or 'the plain picture is an .svg'}; write an .svg instead"
+        )
     if problem:
         notify(f"{problem}: the picture is a plain one")
     path.write_text(svg_text(drawn), encoding="utf-8")

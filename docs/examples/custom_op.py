@@ -1,6 +1,6 @@
 """An operator of one's own, com.example.Squash (capsule networks), with a C kernel of one's own.
 
-    dlc compile model.onnx -o model_c --load custom_op.py
+dlc compile model.onnx -o model_c --load custom_op.py
 """
 
 import math

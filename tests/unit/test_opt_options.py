@@ -58,7 +58,9 @@ def headings(err: str) -> list[str]:
         (["--print-ir-after-failure"], []),
     ],
 )  # fmt: skip
-def test_printing(capfd: pytest.CaptureFixture[str], graph: Path, options: list[str], expected: list[str]) -> None:
+def test_printing(
+    capfd: pytest.CaptureFixture[str], graph: Path, options: list[str], expected: list[str]
+) -> None:
     code, out, err = opt(capfd, *options, graph, "--pass=dce,drop-identity")
     assert code == 0, err
     assert headings(err) == expected
@@ -66,7 +68,9 @@ def test_printing(capfd: pytest.CaptureFixture[str], graph: Path, options: list[
     assert "onnx.Identity" not in out
 
 
-def test_printing_after_a_failure(capfd: pytest.CaptureFixture[str], graph: Path, tmp_path: Path) -> None:
+def test_printing_after_a_failure(
+    capfd: pytest.CaptureFixture[str], graph: Path, tmp_path: Path
+) -> None:
     (tmp_path / "failing.py").write_text(FAILING)
     code, _, err = opt(capfd, graph, f"--load={tmp_path / 'failing.py'}",
                        "--pass=erase-then-fail", "--print-ir-after-failure", "--print-ir-after-change",
@@ -82,7 +86,9 @@ def test_the_pass_to_print_must_exist(capfd: pytest.CaptureFixture[str], graph: 
     assert "did you mean dce?" in opt(capfd, graph, "--print-ir-after=dcee", "--pass=dce")[2]
 
 
-def test_diff_shows_what_a_pass_changed_and_no_more(capfd: pytest.CaptureFixture[str], graph: Path) -> None:
+def test_diff_shows_what_a_pass_changed_and_no_more(
+    capfd: pytest.CaptureFixture[str], graph: Path
+) -> None:
     _, _, err = opt(capfd, graph, "--diff", "--pass=dce,drop-identity")
     changed = [line for line in err.splitlines() if line[:1] in "+-"]
     assert changed == [
@@ -161,7 +167,10 @@ def test_explain(capfd: pytest.CaptureFixture[str], graph: Path) -> None:
     _, _, err = opt(capfd, graph, "--explain=drop-no-op", "--pass=drop-identity")
     assert "merge-transposes" not in err
     assert "it changes the type" in err
-    assert "merge-transposes" in opt(capfd, graph, "--explain=drop-identity", "--pass=drop-identity")[2]
+    assert (
+        "merge-transposes"
+        in opt(capfd, graph, "--explain=drop-identity", "--pass=drop-identity")[2]
+    )
     assert "no near misses" in opt(capfd, graph, "--explain=dce", "--pass=dce")[2]
     sentence = opt(capfd, graph, "--explain=drop-no", "--pass=drop-identity")[2]
     assert "no rule 'drop-no' in this pipeline; there is drop-no-op" in sentence
@@ -210,6 +219,9 @@ def lost(graph): return False
 """)
     load = f"--load={tmp_path / 'facts.py'}"
     assert opt(capfd, graph, load, "--pass=look,dce,use")[0] == 0
-    assert "pass use requires 'seen'; put look before it" in opt(capfd, graph, load, "--pass=use,look")[2]
+    assert (
+        "pass use requires 'seen'; put look before it"
+        in opt(capfd, graph, load, "--pass=use,look")[2]
+    )
     assert "which no known pass ensures" in opt(capfd, graph, load, "--pass=lost")[2]
     assert "put expand-ops before it" in opt(capfd, graph, "--pass=fuse-maps")[2]

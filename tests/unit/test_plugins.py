@@ -30,7 +30,9 @@ def squash(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
     return np.asarray(x * norm / (1 + norm**2))
 
 
-def model(kind: str, domain: str = "com.example", inputs: int = 1, **attributes: object) -> onnx.ModelProto:
+def model(
+    kind: str, domain: str = "com.example", inputs: int = 1, **attributes: object
+) -> onnx.ModelProto:
     """x[2,3,8] (, ...) -> kind -> y, of an unknown type."""
     names = [f"x{i}" if i else "x" for i in range(inputs)]
     graph = helper.make_graph(
@@ -68,7 +70,10 @@ def test_the_custom_operator_end_to_end(tmp_path: Path, capfd: pytest.CaptureFix
 
     x = np.random.default_rng(0).standard_normal((2, 3, 8)).astype(np.float32)
     np.savez(tmp_path / "x.npz", x=x)
-    assert main("run", path, load, "--inputs", tmp_path / "x.npz", "--outputs", tmp_path / "y.npz") == 0
+    assert (
+        main("run", path, load, "--inputs", tmp_path / "x.npz", "--outputs", tmp_path / "y.npz")
+        == 0
+    )
     np.testing.assert_allclose(np.load(tmp_path / "y.npz")["y"], squash(x), rtol=1e-6)
 
     assert main("check", path, load) == 0
@@ -121,7 +126,9 @@ def test_a_function_is_a_pass() -> None:
 
 
 def test_a_function_of_another_form_is_refused() -> None:
-    with pytest.raises(PassError, match="option depth needs a type and a default, as in depth: int = 0"):
+    with pytest.raises(
+        PassError, match="option depth needs a type and a default, as in depth: int = 0"
+    ):
 
         @graph_pass("test-bad-option")
         def bad(graph: Graph, depth) -> bool:  # type: ignore[no-untyped-def]
@@ -162,10 +169,12 @@ def test_an_operator_declared_by_its_expansion() -> None:
     for inputs, expected in ((1, x / 2), (2, x / 2 + x)):
         graph = dlc.load(model("Blend", "test.blend", inputs, axis=1))
         assert graph.outputs[0].shape == (2, 24)
-        arrays = {name: x for name in graph.input_names}
+        arrays = dict.fromkeys(graph.input_names, x)
         np.testing.assert_array_equal(run(graph, arrays)["y"], expected.reshape(2, 24))
         np.testing.assert_array_equal(dlc.compile(graph).run(arrays)["y"], expected.reshape(2, 24))
-    with pytest.raises(DlcError, match=r"operator Blend of domain 'test.blend' is declared already"):
+    with pytest.raises(
+        DlcError, match=r"operator Blend of domain 'test.blend' is declared already"
+    ):
         dlc.onnx_operator("Blend", domain="test.blend")(lambda call, x: x)
 
 
@@ -211,7 +220,13 @@ def emit(graph, out_dir, *, name, weights, memory):
     return out_dir
 """)
     onnx.save(model("Relu", ""), tmp_path / "m.onnx")
-    args = ["compile", tmp_path / "m.onnx", "-o", tmp_path / "out", f"--load={tmp_path / 'steps.py'}"]
+    args = [
+        "compile",
+        tmp_path / "m.onnx",
+        "-o",
+        tmp_path / "out",
+        f"--load={tmp_path / 'steps.py'}",
+    ]
     assert main(*args, "--backend=test-steps") == 0
     assert (tmp_path / "out" / "steps.txt").read_text() == "map"
     assert main(*args, "--backend=test-none") == 2
@@ -233,11 +248,17 @@ def install(folder: Path, points: str, **modules: str) -> None:
 
 def installed(folder: Path, *args: object) -> subprocess.CompletedProcess[str]:
     code = f"import sys; sys.path.insert(0, {str(folder)!r}); from dlc.cli import main; main()"
-    return subprocess.run([sys.executable, "-c", code, *map(str, args)], capture_output=True, text=True)
+    return subprocess.run(
+        [sys.executable, "-c", code, *map(str, args)], capture_output=True, text=True
+    )
 
 
 def test_entry_points(tmp_path: Path) -> None:
-    example = (EXAMPLES / "custom_op.py").read_text().replace("Path(__file__).parent", f"Path({str(EXAMPLES)!r})")
+    example = (
+        (EXAMPLES / "custom_op.py")
+        .read_text()
+        .replace("Path(__file__).parent", f"Path({str(EXAMPLES)!r})")
+    )
     install(
         tmp_path,
         "[dlc.passes]\nmine = my_pass\n[dlc.ops]\nmine = my_op\n[dlc.backends]\ncount = my_backend\n",
@@ -249,7 +270,9 @@ def test_entry_points(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     assert "= squash(%0)" in done.stdout
     (tmp_path / "g.dlc").write_text(done.stdout)
-    done = installed(tmp_path, "compile", tmp_path / "g.dlc", "-o", tmp_path / "n", "--backend=count")
+    done = installed(
+        tmp_path, "compile", tmp_path / "g.dlc", "-o", tmp_path / "n", "--backend=count"
+    )
     assert done.returncode == 0, done.stderr
     assert (tmp_path / "n").read_text() == "3"
 
@@ -262,14 +285,19 @@ def test_entry_points(tmp_path: Path) -> None:
         ("dlc.backends", ["compile", "m.onnx", "-o", "out", "--backend=mine"]),
     ],
 )
-def test_an_installed_plugin_that_does_not_import(tmp_path: Path, group: str, args: list[str]) -> None:
+def test_an_installed_plugin_that_does_not_import(
+    tmp_path: Path, group: str, args: list[str]
+) -> None:
     install(tmp_path, f"[{group}]\nmine = broken\n", broken="import nothing_of_this_name\n")
     onnx.save(model("Unheard" if group == "dlc.ops" else "Relu", "x.y" if group == "dlc.ops" else ""),
               tmp_path / "m.onnx")  # fmt: skip
     done = installed(tmp_path, *[tmp_path / a if a in ("m.onnx", "out") else a for a in args])
     assert done.returncode == 2
     assert len(done.stderr.splitlines()) == 1
-    assert "plugin 'mine' (broken) does not import: ModuleNotFoundError: No module named" in done.stderr
+    assert (
+        "plugin 'mine' (broken) does not import: ModuleNotFoundError: No module named"
+        in done.stderr
+    )
 
 
 @pytest.mark.parametrize(
@@ -285,7 +313,12 @@ def test_a_file_that_fails_says_where(
 ) -> None:
     (tmp_path / "bad.py").write_text(text)
     onnx.save(model("Relu", ""), tmp_path / "m.onnx")
-    for command in (["opt"], ["check"], ["compile", "-o", tmp_path / "o"], ["run", "--inputs=x.npz"]):
+    for command in (
+        ["opt"],
+        ["check"],
+        ["compile", "-o", tmp_path / "o"],
+        ["run", "--inputs=x.npz"],
+    ):
         assert main(*command, tmp_path / "m.onnx", f"--load={tmp_path / 'bad.py'}") == 2
         (line,) = capfd.readouterr().err.splitlines()
         assert words in line

@@ -80,7 +80,10 @@ def test_plain_svg(graph: Graph) -> None:
     for group in groups:
         left = float(group.attrib["transform"].removeprefix("translate(").split(",")[0])
         assert left > right  # side by side
-        boxes = [[float(r.attrib[k]) for k in ("x", "y", "width", "height")] for r in group.iter(f"{SVG}rect")]
+        boxes = [
+            [float(r.attrib[k]) for k in ("x", "y", "width", "height")]
+            for r in group.iter(f"{SVG}rect")
+        ]
         right = max(left + x + w for x, _, w, _ in boxes)
         assert right <= width
         assert max(y + h for _, y, _, h in boxes) <= height
@@ -111,7 +114,9 @@ def test_dot(graph: Graph, tmp_path: Path) -> None:
     assert 'add \\"quoted\\" <b>\\nw f32[3]' in text
     program = shutil.which("dot")
     if program is not None:  # the text is what graphviz reads
-        done = subprocess.run([program, "-Tsvg"], input=text, capture_output=True, text=True, check=True)
+        done = subprocess.run(
+            [program, "-Tsvg"], input=text, capture_output=True, text=True, check=True
+        )
         assert len(ET.fromstring(done.stdout).findall(f".//{SVG}g[@class='node']")) == 11
     render([("g", graph)], tmp_path / "g.dot")
     assert (tmp_path / "g.dot").read_text().startswith("digraph")
@@ -122,7 +127,11 @@ def test_without_graphviz_the_picture_is_plain(
     graph: Graph, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, problem: str
 ) -> None:
     module = importlib.import_module("dlc.viz.render")
-    script = {"absent": None, "fails": "#!/bin/sh\necho broken >&2\nexit 1\n", "slow": "#!/bin/sh\nexec sleep 9\n"}[problem]
+    script = {
+        "absent": None,
+        "fails": "#!/bin/sh\necho broken >&2\nexit 1\n",
+        "slow": "#!/bin/sh\nexec sleep 9\n",
+    }[problem]
     path = None
     if script is not None:
         path = tmp_path / "dot"
@@ -133,7 +142,11 @@ def test_without_graphviz_the_picture_is_plain(
     heard: list[str] = []
     render([("g", graph)], tmp_path / "g.svg", notify=heard.append)
     ET.parse(tmp_path / "g.svg")
-    words = {"absent": "not installed", "fails": "graphviz failed: broken", "slow": "needs more than"}
+    words = {
+        "absent": "not installed",
+        "fails": "graphviz failed: broken",
+        "slow": "needs more than",
+    }
     assert words[problem] in heard[0]
     with pytest.raises(BuildError, match=r"write an \.svg instead"):
         render([("g", graph)], tmp_path / "g.png")

@@ -26,7 +26,8 @@ from dlc.ops.onnx.expansion import Call, Expansion, expansion, find_expansion
 from dlc.ops.onnx.operator import OnnxOperator
 
 _DECLARED: set[tuple[str, str]] = set()
-_KINDS = {int: "INT", float: "FLOAT", str: "STRING"}
+_Kind = defs.OpSchema.AttrType
+_KINDS: dict[Any, Any] = {int: _Kind.INT, float: _Kind.FLOAT, str: _Kind.STRING}
 
 
 def onnx_operator(type: str, *, domain: str, version: int = 1, results: int = 1,
@@ -120,5 +121,5 @@ def _attribute(name: str, default: Any) -> defs.OpSchema.Attribute:
     if isinstance(default, type):
         if default not in _KINDS:
             raise DlcError(f"attribute {name!r} is of type {default.__name__}; int, float or str are")
-        return defs.OpSchema.Attribute(name, defs.OpSchema.AttrType[_KINDS[default]], "")
+        return defs.OpSchema.Attribute(name, _KINDS[default], "")
     return defs.OpSchema.Attribute(name, helper.make_attribute(name, default), "")
