@@ -1,6 +1,7 @@
 """For tests of kernels, passes and models: hypothesis strategies, and C kernels called from numpy.
 
-``docs/fuzzing_kernels.md`` shows how to fuzz a kernel of your own.
+``docs/fuzzing_kernels.md`` shows how to fuzz a kernel of your own, ``docs/proving.md`` how to print
+reproducers; ``dlc.testing.text_tests`` makes tests of ``.dlc`` files.
 """
 
 from __future__ import annotations

@@ -89,7 +89,7 @@ def test_an_unknown_contract_is_refused() -> None:
 
 def test_every_pass_states_a_contract() -> None:
     for name, cls in known_passes().items():
-        if name != "wrong-contract":
+        if cls.__module__.startswith("dlc.passes."):
             assert cls.contract in ("exact", "reassociates", "approximate"), name
 
 
