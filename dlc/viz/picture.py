@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from dlc.ir.graph import Graph, Op
 from dlc.ir.operator import Constant, Input, Output
-from dlc.ir.types import TensorType
 
 _WIDEST = 44
 _SHOWN = 6
@@ -100,7 +99,7 @@ def _lines(op: Op) -> list[str]:
     if expr is not None and str(expr) != "a0":
         lines.append(str(expr))
     constants = [v.op for v in dict.fromkeys(op.operands) if v is not None and not _is_box(v.op)]
-    lines += [f"{c.label or 'constant'} {_value(c)}" for c in constants[:_SHOWN]]
+    lines += [f"{_end(c.label or 'constant')} {_value(c)}" for c in constants[:_SHOWN]]
     if len(constants) > _SHOWN:
         lines.append(f"and {len(constants) - _SHOWN} more constants")
     bodies = sum(1 for _ in operator.regions())
@@ -109,7 +108,7 @@ def _lines(op: Op) -> list[str]:
     if isinstance(operator, Output):
         lines += operator.names
     elif isinstance(operator, Input):
-        lines.append(_text(op.types[0]))
+        lines.append(str(op.types[0]))
     if "step" in op.annotations:
         lines.append(f"step {op.annotations['step']}, place {op.annotations.get('place')}")
     return lines
@@ -119,11 +118,12 @@ def _value(op: Op) -> str:
     """A constant's type, or its value where that is one number."""
     array = op.results[0].constant
     scalar = array is not None and array.size == 1 and array.dtype.kind in "iufb"
-    return f"= {array.item():.6g}" if scalar and array is not None else _text(op.types[0])
+    return f"= {array.item():.6g}" if scalar and array is not None else str(op.types[0])
 
 
-def _text(type: TensorType) -> str:
-    return str(type)
+def _end(name: str) -> str:
+    """The end of a long name, which tells weights of a model apart."""
+    return name if len(name) <= _WIDEST // 2 else f"…{name[1 - _WIDEST // 2 :]}"
 
 
 def _cut(line: str) -> str:
