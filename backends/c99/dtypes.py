@@ -25,6 +25,15 @@ INTEGERS = frozenset(
     {DType.I8, DType.I16, DType.I32, DType.I64, DType.U8, DType.U16, DType.U32, DType.U64}
 )
 FLOATS = frozenset({DType.F32, DType.F64})
+#: floats that C has not, stored as their bits
+NARROW_FLOATS = frozenset({
+    DType.F16, DType.BF16, DType.F8E4M3FN, DType.F8E4M3FNUZ, DType.F8E5M2, DType.F8E5M2FNUZ,
+    DType.F8E8M0, DType.F4E2M1,
+})  # fmt: skip
+#: integers of less than a byte, stored one a byte: as values of the type given
+NARROW_INTEGERS = {
+    DType.I4: DType.I8, DType.U4: DType.U8, DType.I2: DType.I8, DType.U2: DType.U8,
+}  # fmt: skip
 
 
 def c_type(dtype: DType) -> str:
@@ -60,9 +69,9 @@ def literal(value: Any, dtype: DType) -> str:
 
 def limits(dtype: DType) -> tuple[Any, Any]:
     """The lowest and the highest value of a dtype; infinities for floats."""
-    if dtype in INTEGERS:
-        info = np.iinfo(dtype.numpy)
-        return int(info.min), int(info.max)
+    if dtype.is_integer:
+        bits = int(dtype.value[1:])
+        return (-(2 ** (bits - 1)), 2 ** (bits - 1) - 1) if dtype.is_signed else (0, 2**bits - 1)
     return (False, True) if dtype is DType.BOOL else (-math.inf, math.inf)
 
 

@@ -1,4 +1,8 @@
-"""The kernel headers a model needs, found by name: function ``k`` is in ``k.h``."""
+"""The kernel headers a model needs, found by name.
+
+Function ``k`` is in ``k.h``, or in the header of the longest beginning of its name that there is:
+``dlc_scatter_add_f32`` in ``dlc_scatter.h``.
+"""
 
 from __future__ import annotations
 
@@ -48,6 +52,22 @@ def _read(name: str, folders: tuple[Path, ...]) -> str:
     raise UnsupportedError(f"there is no C kernel {name.removesuffix('.h')} yet{looked}")
 
 
+def header_of(kernel: str) -> str:
+    """The name of the header that holds a kernel; UnsupportedError when there is none."""
+    return _header_of(kernel, kernel_folders())
+
+
+@functools.cache
+def _header_of(kernel: str, folders: tuple[Path, ...]) -> str:
+    places = (*folders, resources.files("dlc.kernels_c"))
+    name = kernel
+    while name:
+        if any(place.joinpath(f"{name}.h").is_file() for place in places):
+            return f"{name}.h"
+        name = name.rpartition("_")[0]
+    return f"{kernel}.h"  # reading it says what is missing
+
+
 def closure(names: Iterable[str]) -> dict[str, str]:
     """Text by name of these headers and all they include, sorted by name."""
     found: dict[str, str] = {}
@@ -62,7 +82,7 @@ def closure(names: Iterable[str]) -> dict[str, str]:
 
 def parameters(kernel: str) -> tuple[str, ...] | None:
     """The C types of a kernel's parameters, without names; None when a macro writes its prototype."""
-    return _parameters(kernel, read_header(f"{kernel}.h"))
+    return _parameters(kernel, read_header(header_of(kernel)))
 
 
 @functools.cache

@@ -9,7 +9,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dlc.backends.c99.dtypes import FLOATS, INTEGERS, c_type, unsigned_type
+from dlc.backends.c99.dtypes import (
+    FLOATS,
+    INTEGERS,
+    NARROW_FLOATS,
+    NARROW_INTEGERS,
+    c_type,
+    unsigned_type,
+)
 from dlc.backends.c99.terms import Term, Terms
 from dlc.ir.expr import CASTS, Expr
 from dlc.ir.types import DType
@@ -18,6 +25,7 @@ _OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _COMPARISONS = {"eq": "==", "lt": "<", "le": "<=", "xor": "!="}
 _COND, _LOGIC, _COMPARE, _SUM, _PRODUCT, _UNARY, _ATOM = range(7)  # how tightly text binds
 _LEVELS = {"+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT}
+_NARROW = NARROW_FLOATS | frozenset(NARROW_INTEGERS)
 _LONGEST = 72  # a longer subexpression gets a name of its own
 
 
@@ -118,6 +126,9 @@ def _cast(term: Term, tight: str, plain: str, headers: set[str]) -> tuple[str, i
     source, target = term.inner, term.dtype
     if target is DType.BOOL:
         return f"{tight} != 0", _COMPARE
+    if _NARROW & {source, target}:
+        headers.add("dlc_cast_narrow.h")
+        return f"dlc_cast_{source.value}_{target.value}({plain})", _ATOM
     if source in FLOATS and target in INTEGERS:
         headers.add("dlc_cast.h")  # saturates; C leaves what does not fit undefined
         return f"dlc_cast_{source.value}_{target.value}({plain})", _ATOM

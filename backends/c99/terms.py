@@ -12,7 +12,15 @@ from typing import Any
 
 import numpy as np
 
-from dlc.backends.c99.dtypes import FLOATS, INTEGERS, c_type, limits, literal
+from dlc.backends.c99.dtypes import (
+    FLOATS,
+    INTEGERS,
+    NARROW_FLOATS,
+    NARROW_INTEGERS,
+    c_type,
+    limits,
+    literal,
+)
 from dlc.errors import UnsupportedError, VerifyError
 from dlc.ir.expr import CASTS, Arg, Call, Const, Expr, operand_dtype
 from dlc.ir.operator import Array
@@ -20,6 +28,7 @@ from dlc.ir.scalars import SCALARS
 from dlc.ir.types import DType
 
 COMPUTABLE = FLOATS | INTEGERS | {DType.BOOL}
+CONVERTIBLE = COMPUTABLE | NARROW_FLOATS | frozenset(NARROW_INTEGERS)
 _INTEGER_FUNCTIONS = frozenset(
     {"add", "sub", "mul", "neg", "div", "pow", "fmod", "max", "min", "abs", "sign"}
 )
@@ -154,7 +163,10 @@ class Terms:
         source = self.all[operand].dtype
         if source is target:
             return operand
-        if not {source, target} <= COMPUTABLE:
+        step = _between(source, target)
+        if step is not None:
+            return self._cast(target, self._cast(step, operand))
+        if not {source, target} <= CONVERTIBLE or target is DType.F8E8M0:
             raise UnsupportedError(
                 f"a cast from {source.value} to {target.value} cannot be compiled to C yet"
             )
@@ -179,6 +191,21 @@ class Terms:
             self._known[key] = len(self.all)
             self.all.append(Term(function, operands, dtype, inner, text))
         return self._known[key]
+
+
+def _between(source: DType, target: DType) -> DType | None:
+    """The dtype a conversion goes through: C converts narrow types from and to few others."""
+    if source in NARROW_FLOATS:
+        return None if target is DType.F32 else DType.F32
+    if source in NARROW_INTEGERS:
+        plain = NARROW_INTEGERS[source]
+        return None if target is plain else plain
+    if target in NARROW_FLOATS and source not in FLOATS:
+        # as numpy does: the wide integers through f64, where the target can tell the difference
+        return DType.F64 if source.nbytes >= 4 and target is DType.F16 else DType.F32
+    if target in NARROW_INTEGERS and source not in FLOATS:
+        return None if source is DType.I32 else DType.I32
+    return None
 
 
 def _check(function: str, inner: DType) -> None:

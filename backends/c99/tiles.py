@@ -7,7 +7,7 @@ from itertools import zip_longest
 
 from dlc.backends.c99.dtypes import c_type, literal
 from dlc.backends.c99.frame import Frame, Variables, index_text
-from dlc.backends.c99.headers import parameters, pointee
+from dlc.backends.c99.headers import header_of, parameters, pointee
 from dlc.backends.c99.nests import loops, named_loops, store
 from dlc.backends.c99.scalars import Typed
 from dlc.backends.c99.writer import Writer
@@ -58,7 +58,7 @@ def _accumulator(tile: Tile) -> DType:
 def _arguments(
     kernel: str, args: Sequence[Argument], variables: Variables, frame: Frame
 ) -> list[str]:
-    frame.headers.add(f"{kernel}.h")
+    frame.headers.add(header_of(kernel))
     types = parameters(kernel)
     if types is not None and len(types) != len(args):
         raise UnsupportedError(

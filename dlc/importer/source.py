@@ -14,7 +14,7 @@ from onnx import inliner
 
 from dlc.errors import DlcError, ModelError
 
-OPSETS = range(7, 27)
+OPSETS = range(7, 29)
 _MAX_NODES = 200_000
 _MAX_DEPTH = 16
 

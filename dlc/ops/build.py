@@ -119,6 +119,13 @@ def gather(data: Value, indices: Value, axis: int) -> Value:
     return apply(Gather(axis), data, indices)
 
 
+def scatter(function: str, data: Value, index: Value, updates: Value) -> Value:
+    """``data`` with rows ``index`` (i64, 1-D) set to, or combined with, the rows of ``updates``."""
+    from dlc.ops.core.scatter import Scatter
+
+    return apply(Scatter(function), data, index, updates)
+
+
 def resample(x: Value, index: Any, weight: Any, axis: int) -> Value:
     """Weighted neighbours along ``axis``: tables ``[count, taps]`` of positions and weights."""
     from dlc.ops.core.resample import Resample

@@ -6,12 +6,24 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from kernel_library import BUILDS, EPSILON, EXAMPLES, F32, array_kernel, assert_within
+from kernel_library import (
+    BUILDS,
+    EPSILON,
+    EXAMPLES,
+    F32,
+    array_kernel,
+    assert_within,
+    scalar_kernels,
+)
 
 from dlc.ir.types import DType
-from dlc.testing import arrays, dtypes, shapes
+from dlc.ops.core.scatter import Scatter
+from dlc.testing import Kernel, arrays, dtypes, shapes
 
 BAD_INDEX = 2
+C_TYPES = {DType.F32: "float", DType.F64: "double"} | {
+    d: f"{d.numpy}_t" for d in DType if d.is_integer and d.nbytes * 8 == int(d.value[1:])
+}
 
 
 @pytest.mark.parametrize("build", BUILDS, ids=" ".join)
@@ -105,3 +117,46 @@ def test_arg_extreme(outer: int, axis: int, inner: int, greatest: bool, last: bo
         extreme = np.nanmax(line) if greatest else np.nanmin(line)
         (places,) = np.nonzero(line == extreme)
         assert y[o, j] == places[-1 if last else 0]
+
+
+def scatter(function: str, y: np.ndarray, updates: np.ndarray, index: np.ndarray) -> int:
+    rows, inner = y.shape
+    if function == "set":
+        kernel = family_kernel("scatter", "set", None)
+        read, write = (a.reshape(-1).view(np.uint8) for a in (updates, y))
+        return kernel(write, read, index, rows, inner * y.itemsize, len(index))
+    kernel = family_kernel("scatter", function, DType.of(y))
+    return kernel(y, updates, index, rows, inner, len(index))
+
+
+def family_kernel(header: str, function: str, dtype: DType | None) -> Kernel:
+    """A kernel of a header that has one for each dtype."""
+    c = "unsigned char" if dtype is None else C_TYPES[dtype]
+    name = f"dlc_{header}_{function}" + ("" if dtype is None else f"_{dtype.value}")
+    parameters = f"{c} *y, const {c} *updates, const int64_t *index, ptrdiff_t a, ptrdiff_t b, ptrdiff_t c"
+    return scalar_kernels(f"dlc_{header}.h", (f"int {name}({parameters})",))[name]
+
+
+@settings(max_examples=EXAMPLES)
+@given(function=st.sampled_from(["set", "add", "mul", "max", "min"]),
+       dtype=dtypes(bools=False), rows=st.integers(1, 5), inner=st.sampled_from([0, 1, 3]),
+       count=st.integers(0, 6), data=st.data())  # fmt: skip
+def test_scatter(function: str, dtype: DType, rows: int, inner: int, count: int,
+                 data: st.DataObject) -> None:  # fmt: skip
+    y, updates = data.draw(arrays(dtype, (rows, inner))), data.draw(arrays(dtype, (count, inner)))
+    places = st.lists(st.integers(-rows, rows - 1), min_size=count, max_size=count)
+    index = np.array(data.draw(places), np.int64)
+    (want,) = Scatter(function).evaluate([y, index, updates])
+    y = y.copy()
+    assert scatter(function, y, updates, index) == 0
+    np.testing.assert_array_equal(y, want)
+
+
+@settings(max_examples=EXAMPLES)
+@given(function=st.sampled_from(["set", "add"]), rows=st.integers(0, 4), data=st.data())
+def test_scatter_refuses_an_index_out_of_range(function: str, rows: int, data: st.DataObject) -> None:
+    limits = np.iinfo(np.int64)
+    bad = data.draw(st.integers(rows, limits.max) | st.integers(limits.min, -rows - 1))
+    y = np.full((rows, 2), 7, F32)
+    assert scatter(function, y, np.ones((2, 2), F32), np.array([0, bad])) == BAD_INDEX
+    assert (y == 7).all()  # nothing was written

@@ -8,7 +8,8 @@ import numpy as np
 
 from dlc.ir.graph import Value
 from dlc.ir.operator import Data
-from dlc.ops.build import cast, constant, reshape
+from dlc.ir.types import DType
+from dlc.ops.build import cast, constant, reshape, slice_
 from dlc.ops.onnx.elementwise import compute
 from dlc.ops.onnx.expansion import Call, expansion
 from dlc.ops.onnx.movement import axis_of
@@ -52,9 +53,7 @@ def one_hot(call: Call, indices: Value, _: Value, values: Value) -> Value:
     axis = axis_of(call, len(call.shape))
     depth, shape = call.shape[axis], list(call.shape)
     shape[axis] = 1
-    if values.constant is None:
-        raise call.unsupported("operand 2 is not a constant")
-    off, on = (constant(values, value) for value in values.constant)
+    off, on = (reshape(slice_(values, [k], [1]), ()) for k in range(2))
     classes = np.arange(depth).reshape([-1] + [1] * (len(shape) - axis - 1))
     hot = f"eq(select(lt(a0, 0), a0 + {depth}, a0), a1)"
     indices = reshape(cast(indices, constant(values, classes).type.dtype), shape)
@@ -63,8 +62,11 @@ def one_hot(call: Call, indices: Value, _: Value, values: Value) -> Value:
 
 @expansion("Trilu")
 def trilu(call: Call, x: Value, k: Value | None = None) -> Value:
-    offset = call.constant(1)
-    diagonal = 0 if offset is None else int(offset.item())
+    if k is not None and k.constant is None:
+        below = np.subtract.outer(*(-np.arange(dim) for dim in x.shape[-2:]))  # column - row
+        inside = "le(a2, a1)" if call.attr("upper") else "le(a1, a2)"
+        return compute(f"select({inside}, a0, 0)", x, constant(x, below, DType.I64), reshape(k, ()))
+    diagonal = 0 if k is None or k.constant is None else int(k.constant.item())
     mask = np.ones(x.shape[-2:], dtype=bool)
     mask = np.triu(mask, diagonal) if call.attr("upper") else np.tril(mask, diagonal)
     return compute("select(a1, a0, 0)", x, constant(x, mask))

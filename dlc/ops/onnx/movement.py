@@ -10,6 +10,7 @@ from dlc.ir.graph import Value
 from dlc.ir.operator import Array
 from dlc.ir.types import strides_of
 from dlc.ops.build import broadcast, concat, gather, reshape, slice_, transpose
+from dlc.ops.onnx import indexing
 from dlc.ops.onnx.expansion import Call, expansion
 from dlc.ops.take import spread, take
 
@@ -103,18 +104,20 @@ def _flat(positions: Sequence[Array], shape: Sequence[int]) -> Array:
 
 
 @expansion("GatherElements")
-def gather_elements(call: Call, data: Value, _: Value) -> Value:
-    axis, indices = axis_of(call, data.type.rank), call.constant(1)
-    assert indices is not None
+def gather_elements(call: Call, data: Value, where: Value) -> Value:
+    axis, indices = axis_of(call, data.type.rank), where.constant
+    if indices is None:
+        return indexing.gather_elements(call, data, where, axis)
     positions: list[Array] = [*np.indices(indices.shape, sparse=True)]
     positions[axis] = _from_front(call, indices, data.shape[axis])
     return reshape(take(reshape(data, [-1]), {0: _flat(positions, data.shape)}), call.shape)
 
 
 @expansion("GatherND")
-def gather_nd(call: Call, data: Value, _: Value) -> Value:
-    batch, indices = int(call.attr("batch_dims", 0)), call.constant(1)
-    assert indices is not None
+def gather_nd(call: Call, data: Value, where: Value) -> Value:
+    batch, indices = int(call.attr("batch_dims", 0)), where.constant
+    if indices is None:
+        return indexing.gather_nd(call, data, where, batch)
     depth = batch + indices.shape[-1]
     positions: list[Array] = [*np.indices(indices.shape[:-1], sparse=True)[:batch]]
     for axis in range(batch, depth):

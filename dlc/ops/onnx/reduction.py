@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dlc.ir.graph import Value
+from dlc.errors import UnsupportedError
+from dlc.ir.graph import Op, Value
 from dlc.ir.types import DType
 from dlc.ops import build
 from dlc.ops.onnx.expansion import Call, Expansion, expansion
@@ -40,6 +41,15 @@ def _axes(call: Call, x: Value) -> list[int]:
     if not written:
         return [] if call.attr("noop_with_empty_axes", 0) else list(range(rank))
     return sorted({normal_axis(call, axis, rank) for axis in written})
+
+
+def reduced_axes(op: Op) -> list[int] | None:
+    """The axes a Reduce* op reduces, counted from the front; None when compiling does not know."""
+    x = op.operands[0]
+    try:
+        return None if x is None else _axes(Call(op), x)
+    except UnsupportedError:
+        return None
 
 
 def _reduction(function: str, element: str, epilogue: str) -> Expansion:
@@ -95,28 +105,40 @@ def arg_reduce(call: Call, x: Value) -> Value:
     return build.reshape(result, [dim for i, dim in enumerate(x.shape) if i != axis])
 
 
-@expansion("CumSum")
+@expansion("CumSum", "CumProd")
 @in_f32
-def cum_sum(call: Call, x: Value, axis: Value) -> Value:
-    """By doubling (Hillis and Steele 1986): log2(n) shifted additions."""
-    where = call.constant(1)
-    assert where is not None
-    at = normal_axis(call, int(where.reshape(())), x.type.rank)
-    size = x.shape[at]
-    reverse = bool(call.attr("reverse"))
-    result = _shift(x, at, 1, reverse) if call.attr("exclusive") else x
+def cumulate(call: Call, x: Value, axis: Value) -> Value:
+    """By doubling (Hillis and Steele 1986): log2(n) shifted additions, or products.
+
+    Along an axis known at run time only, each is tried and the right one selected.
+    """
+    rank = x.type.rank
+    if axis.constant is not None:
+        return _cumulate(call, x, normal_axis(call, int(axis.constant.reshape(())), rank))
+    chosen = build.cast(build.reshape(axis, ()), DType.I64)
+    result = _cumulate(call, x, 0)
+    for at in range(1, rank):
+        here = f"or_(eq(a0, {at}), eq(a0, {at - rank}))"
+        result = build.map_(f"select({here}, a1, a2)", chosen, _cumulate(call, x, at), result)
+    return result
+
+
+def _cumulate(call: Call, x: Value, at: int) -> Value:
+    size, reverse = x.shape[at], bool(call.attr("reverse"))
+    sign, fill = ("+", 0) if call.operator.type == "CumSum" else ("*", 1)
+    result = _shift(x, at, 1, reverse, fill) if call.attr("exclusive") else x
     step = 1
     while step < size:
-        result = build.map_("a0 + a1", result, _shift(result, at, step, reverse))
+        result = build.map_(f"a0 {sign} a1", result, _shift(result, at, step, reverse, fill))
         step *= 2
     return result
 
 
-def _shift(x: Value, axis: int, step: int, reverse: bool) -> Value:
-    """Element i - step (i + step if ``reverse``) of an axis at i; 0 beyond the end."""
+def _shift(x: Value, axis: int, step: int, reverse: bool, fill: int) -> Value:
+    """Element i - step (i + step if ``reverse``) of an axis at i; ``fill`` beyond the end."""
     step = min(step, x.shape[axis])
     zeros = [0] * x.type.rank
     border = [step if i == axis else 0 for i in range(x.type.rank)]
     sizes = [size - more for size, more in zip(x.shape, border, strict=True)]
     kept = build.slice_(x, border if reverse else zeros, sizes)
-    return build.pad(kept, *((zeros, border) if reverse else (border, zeros)))
+    return build.pad(kept, *((zeros, border) if reverse else (border, zeros)), fill)

@@ -1,0 +1,152 @@
+"""onnx's own node tests through C: emitted, built with one compiler call a batch, run, compared."""
+
+from __future__ import annotations
+
+import shutil
+import tempfile
+import warnings
+from collections.abc import Iterator, Sequence
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import onnx
+from onnx import TensorProto, numpy_helper
+
+from dlc import api
+from dlc.backends.c99.module import Module
+from dlc.backends.c99.toolchain import build_shared
+from dlc.errors import DlcError
+
+#: operands that say how, not what: known when compiling in almost every exported model
+PARAMETERS = {
+    "AffineGrid": [1], "CenterCropPad": [1], "Col2Im": [1, 2], "ConstantOfShape": [0], "DFT": [1, 2],
+    "Dropout": [1, 2], "Expand": [1], "OneHot": [1], "Pad": [1, 3], "Range": [0, 1, 2],
+    "ReduceL1": [1], "ReduceL2": [1], "ReduceLogSum": [1], "ReduceLogSumExp": [1], "ReduceMax": [1],
+    "ReduceMean": [1], "ReduceMin": [1], "ReduceProd": [1], "ReduceSum": [1],
+    "ReduceSumSquare": [1], "Reshape": [1], "Resize": [1, 2, 3], "Slice": [1, 2, 3, 4],
+    "Split": [1], "Squeeze": [1], "STFT": [1, 3], "Tile": [1], "TopK": [1], "Unsqueeze": [1],
+    "Upsample": [1], "BlackmanWindow": [0], "HannWindow": [0], "HammingWindow": [0],
+    "MelWeightMatrix": [0, 1, 2, 3, 4],
+}  # fmt: skip
+FLAGS = ("-std=c99", "-O1")
+
+
+@cache
+def cases() -> dict[str, Any]:
+    """The node tests by name, those of one data set and no external data: all there are."""
+    from onnx.backend.test.case.node import collect_testcases
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # the oracles overflow on purpose
+        return {case.name: case for case in collect_testcases(None)}
+
+
+def _plain(value: Any) -> Any:
+    return numpy_helper.to_array(value) if isinstance(value, TensorProto) else value
+
+
+def _with_parameters(model: onnx.ModelProto, arrays: Sequence[Any]) -> onnx.ModelProto:
+    """The model with the operands that say how as initializers."""
+    fixed = onnx.ModelProto()
+    fixed.CopyFrom(model)
+    names = {
+        node.input[i] for node in model.graph.node
+        for i in PARAMETERS.get(node.op_type, []) if i < len(node.input)
+    }  # fmt: skip
+    for info, array in zip(model.graph.input, arrays, strict=True):
+        if info.name in names:
+            fixed.graph.initializer.append(numpy_helper.from_array(np.asarray(array), info.name))
+    kept = [info for info in model.graph.input if info.name not in names]
+    del fixed.graph.input[:]
+    fixed.graph.input.extend(kept)
+    return fixed
+
+
+def _emit(name: str, folder: Path, parameters: bool) -> str:
+    """Emit a case; the reason why not, else nothing."""
+    case = cases()[name]
+    model = case.model
+    if parameters:
+        arrays = [_plain(value) for value in case.data_sets[0][0]]
+        if all(not isinstance(a, list | dict) and a is not None for a in arrays):
+            model = _with_parameters(model, arrays)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            api.emit(model, folder, name=name)
+    except DlcError as error:
+        return f"{type(error).__name__}: {error}"
+    except Exception as error:
+        return f"BUG {type(error).__name__}: {error}"
+    return ""
+
+
+def _outcome(name: str, module: Module) -> str:
+    """Why the outputs of a module are not those of the case; nothing when they are."""
+    case = cases()[name]
+    for inputs, expected in case.data_sets:
+        names = [info.name for info in case.model.graph.input]
+        feeds = {n: np.asarray(_plain(v)) for n, v in zip(names, inputs, strict=True)
+                 if n in module.inputs}  # fmt: skip
+        try:
+            results = module.run(feeds)
+        except DlcError as error:
+            return f"run: {error}"
+        for ours, theirs in zip(results.values(), map(_plain, expected), strict=True):
+            try:
+                _compare(ours, np.asarray(theirs), case.rtol, case.atol)
+            except AssertionError as error:
+                return "DIFFERS " + " ".join(str(error).split())[:160]
+    return ""
+
+
+def _compare(ours: Any, theirs: Any, rtol: float, atol: float) -> None:
+    assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape), (
+        f"{ours.dtype}{ours.shape}, not {theirs.dtype}{theirs.shape}"
+    )
+    if ours.dtype.kind not in "biufcO":
+        ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
+    np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=atol)
+
+
+def run_batch(names: Sequence[str], parameters: bool) -> dict[str, str]:
+    """Outcome of each case ("" passed), built with one call of the compiler where that works."""
+    outcomes: dict[str, str] = {}
+    root = Path(tempfile.mkdtemp(prefix="dlc-suite-"))
+    try:
+        folders = {name: root / name for name in names}
+        outcomes = {name: _emit(name, folder, parameters) for name, folder in folders.items()}
+        emitted = [name for name in names if not outcomes[name]]
+        for group in _built([(name, folders[name]) for name in emitted], root, outcomes):
+            for name, library in group:
+                outcomes[name] = _outcome(name, Module(folders[name], library))
+    finally:
+        shutil.rmtree(root, ignore_errors=True)
+    return outcomes
+
+
+def _built(group: list[tuple[str, Path]], root: Path,
+           outcomes: dict[str, str]) -> Iterator[list[tuple[str, Path]]]:  # fmt: skip
+    """Groups of (name, library): all in one, or each alone when one of them does not compile."""
+    if not group:
+        return
+    out = root / f"{group[0][0]}_{len(group)}.so"
+    try:
+        build_shared([s for _, folder in group for s in _sources(folder)], flags=FLAGS, out=out)
+    except DlcError as error:
+        if len(group) == 1:
+            outcomes[group[0][0]] = f"BUILD {error}"
+            return
+        for item in group:
+            yield from _built([item], root, outcomes)
+        return
+    yield [(name, out) for name, _ in group]
+
+
+def _sources(folder: Path) -> list[Path]:
+    """The C files of the model."""
+    return [path for path in folder.glob("*.c") if path.name != "selftest.c"]
+
+
