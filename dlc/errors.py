@@ -34,6 +34,10 @@ class PluginError(DlcError):
     """A file given to --load, or an installed plugin, that cannot be read or does not import."""
 
 
+class RuleError(PassError):
+    """A rewrite rule that does what no rule may, such as changing a type: a bug of the pass."""
+
+
 class MeaningError(PassError):
     """A pass that changed what the model computes by more than its contract allows."""
 

@@ -138,8 +138,27 @@ class WrongDomain(Pass):
         return graph, True
 
 
-class WrongRefusal(Pass):
-    name: ClassVar[str] = "wrong-refusal"
+class Refusal(Pass):
+    """Right: it says what is wrong with its options."""
+
+    name: ClassVar[str] = "wrong-option"
 
     def run(self, graph: Graph) -> tuple[Graph, bool]:
-        raise PassError("pass wrong-refusal does not like the graph")
+        raise PassError("pass wrong-option does not fit the graph")
+
+
+class Forever(Rule):
+    name: ClassVar[str] = "wrong-forever"
+    pattern: ClassVar[OpPattern] = op("onnx.Relu", value("x"), name="relu")
+
+    def rewrite(self, match: Match) -> Value:
+        return match.graph.add(match.root.operator, [match["x"]]).result
+
+
+class WrongForever(RulePass):
+    """Rewrites for ever."""
+
+    name: ClassVar[str] = "wrong-forever"
+
+    def rules(self) -> Sequence[Rule]:
+        return [Forever()]

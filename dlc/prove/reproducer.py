@@ -201,5 +201,5 @@ def _located(steps: Steps, graph: Graph, checker: Checker | None, verify: bool) 
     """
     try:
         return attempt(steps, graph, checker, verify=verify)
-    except PassError:  # a pass too early: a mistake in the pipeline
+    except PassError:  # a mistake in the pipeline
         return None

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from dlc.errors import MeaningError, PassError, VerifyError
+from dlc.errors import MeaningError, PassError, RuleError, VerifyError
 from dlc.ir.graph import Graph
 from dlc.passmanager import Group, PassManager, PassRecord
 from dlc.prove.check import Checker
@@ -28,9 +28,9 @@ class Failure:
         """What went wrong, the same for the same mistake in a smaller graph."""
         if isinstance(self.error, MeaningError):
             return "meaning"
+        if isinstance(self.error, RuleError):
+            return "rule"
         cause = self.error.__cause__
-        if cause is None:
-            return "refusal"
         return "broken graph" if isinstance(cause, VerifyError) else type(cause).__name__
 
     def is_like(self, other: Failure | None) -> bool:
@@ -43,7 +43,8 @@ def attempt(
 ) -> Failure | None:
     """Run passes on a copy of the graph; what failed, if anything did.
 
-    Errors about the pipeline or the model (a pass too early, an operator unknown) are raised.
+    Errors of whoever wrote the pipeline or the model (a pass too early, an option that does not fit,
+    an operator unknown) are raised.
     """
     manager = PassManager(tuple(steps), verify)
     running: list[tuple[Pass, Graph]] = []
@@ -59,7 +60,8 @@ def attempt(
         with checking(manager, checker):
             manager.run(graph)
     except PassError as error:
-        if not running:
+        bug = isinstance(error, MeaningError | RuleError) or error.__cause__ is not None
+        if not running or not bug:
             raise
         step, given = running[0]
         return Failure(step, given, error)

@@ -13,7 +13,7 @@ from contextvars import ContextVar
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dlc.errors import PassError
+from dlc.errors import RuleError
 from dlc.ir.graph import Graph, Op, Value
 from dlc.ir.operator import Input
 from dlc.rewrite.base import Pass
@@ -103,7 +103,7 @@ def erase_dead(graph: Graph, *ops: Op) -> list[Op]:
 def apply_rules(graph: Graph, rules: Sequence[Rule], limit: int | None = None) -> bool:
     """Apply rules until none matches; says whether anything changed.
 
-    Raises PassError after ``limit`` rewrites (default: 1000 and 20 for each op), for then the rules
+    Raises RuleError after ``limit`` rewrites (default: 1000 and 20 for each op), for then the rules
     undo each other.
     """
     return _Driver(graph, rules, 1000 + 20 * len(graph) if limit is None else limit).run()
@@ -135,7 +135,7 @@ class _Driver:
             if rule is not None:
                 count += 1
                 if count > self.limit:
-                    raise PassError(
+                    raise RuleError(
                         f"rule {rule.name} is still rewriting {op!r} after {self.limit} rewrites; "
                         "its rules undo each other"
                     )
@@ -170,7 +170,7 @@ class _Driver:
                 if new is None:
                     continue  # erasing the root below fails if something reads it after all
                 if old.type != new.type:
-                    raise PassError(f"rule {rule.name} replaced {old} of {root!r} by {new}")
+                    raise RuleError(f"rule {rule.name} replaced {old} of {root!r} by {new}")
                 graph.replace_uses(old, new)
             graph.erase(root)
             roots = [value.op for value in values if value is not None]

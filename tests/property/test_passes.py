@@ -19,11 +19,14 @@ from dlc.ir.verify import verify
 from dlc.ops.core.map import Map
 from dlc.ops.core.reduce import Reduce
 from dlc.ops.onnx.operator import OnnxOperator
-from dlc.passmanager import PIPELINES, PassManager
+from dlc.passmanager import PIPELINES, PassManager, find_pass, known_passes
+from dlc.prove import Checker, run_proved
+from dlc.prove.engines import engines
 from dlc.testing import reproducer
 
 WHOLE = PIPELINES["O2"].removesuffix(",liveness,plan-arena")
 OPSET = 17
+OURS = [name for name, cls in known_passes().items() if cls.__module__.startswith("dlc.passes.")]
 
 
 class Network:
@@ -259,3 +262,24 @@ def test_fusing_maps_changes_no_bit(pipeline: str, graph: Graph) -> None:
     assert_same_meaning(graph, result, rtol=0.0)
     again = PassManager.parse(pipeline)
     assert print_graph(again.run(result)) == print_graph(result)
+
+
+@pytest.mark.parametrize("name", OURS)
+@settings(max_examples=10)
+@given(graph=networks())
+def test_every_pass_keeps_its_contract(name: str, graph: Graph) -> None:
+    """In the interpreter, on wild inputs too where the pass says that it is exact."""
+    prepare = "expand-ops," if find_pass(name).requires == "core" else ""
+    reproducer(graph, prepare + name)
+    checker = Checker(2, using=engines()[:1])
+    run_proved(PassManager.parse(prepare + name), graph, checker, reproducer=None)
+
+
+@settings(max_examples=10)
+@given(graph=networks())
+def test_the_whole_pipeline_keeps_its_contracts_in_onnxruntime(graph: Graph) -> None:
+    reproducer(graph, WHOLE)
+    remarks: list[str] = []
+    checker = Checker(1, using=engines()[1:], notify=remarks.append)
+    run_proved(PassManager.parse(WHOLE), graph, checker, reproducer=None)
+    assert remarks == []

@@ -176,12 +176,19 @@ def test_nothing_fails() -> None:
 def test_another_failure_is_not_the_same_failure() -> None:
     graph = api.load(demo.model_path(), notify=lambda _: None)
     crash = attempt(PassManager.parse("wrong-crash").steps, graph)
-    refusal = attempt(PassManager.parse("wrong-refusal").steps, graph)
+    nudged = attempt(PassManager.parse("nudge-exact").steps, graph, Checker(1))
     assert isinstance(crash, Failure)
-    assert isinstance(refusal, Failure)
-    assert not crash.is_like(refusal)
+    assert isinstance(nudged, Failure)
+    assert not crash.is_like(nudged)
     assert not crash.is_like(None)
-    assert refusal.kind == "refusal"
+    assert nudged.kind == "meaning"
+
+
+def test_rules_that_never_end_are_reduced_too() -> None:
+    steps = PassManager.parse("dce,wrong-forever").steps
+    reduction, failure = reduce_failure(api.load(resnet(2)), steps, None)
+    assert failure.kind == "rule"
+    assert [op.operator.label for op in computing(reduction.graph)] == ["onnx.Relu"]
 
 
 # ---- parts and steps ----------------------------------------------------------------------------

@@ -119,6 +119,7 @@ def test_mistakes_in_the_pipeline_or_the_model_are_no_failures_of_a_pass(
 ) -> None:
     path = tmp_path / "r.dlc"
     assert "put expand-ops before it" in failing(digits, "liveness", path)
+    assert "does not fit the graph" in failing(digits, "wrong-option", path)
     gru = 'graph "g" {opsets = {"" = 17}} {%0 = input() "x" : f32[2]\n'
     gru += '%1 = onnx.Multinomial(%0) : i32[2]\noutput(%1) {names = ["y"]}}'
     with pytest.raises(DlcError, match="Multinomial"):
