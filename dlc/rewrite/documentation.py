@@ -9,9 +9,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from dlc.rewrite.base import Pass
+from dlc.rewrite.driver import RulePass
 from dlc.rewrite.options import format_value, option_defaults, option_types, type_name
 
 _EXAMPLE = re.compile(r"^Before:\n\n(.*?)^After:\n\n(.*?)(?=^\S|\Z)", re.MULTILINE | re.DOTALL)
+
+
+_REQUIRED = "required"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +49,8 @@ class Page:
     contract: str
     requires: str
     ensures: str
+    rules: tuple[str, ...] = ()
+    """Names of its rules, for ``--explain``."""
 
     @classmethod
     def of(cls, of: type[Pass]) -> Page:
@@ -61,12 +67,12 @@ class Page:
             Option(
                 name,
                 type_name(hint),
-                format_value(defaults[name]) if name in defaults else "required",
+                format_value(defaults[name]) if name in defaults else _REQUIRED,
             )
             for name, hint in types.items()
         )
         return cls(of.name, " ".join(summary.split()), text.strip(), examples, options,
-                   of.contract, of.requires, of.ensures)  # fmt: skip
+                   of.contract, of.requires, of.ensures, _rules(of, options))  # fmt: skip
 
     @property
     def facts(self) -> tuple[tuple[str, str], ...]:
@@ -76,7 +82,16 @@ class Page:
             found.append(("requires", _LEVELS.get(self.requires, self.requires)))
         if self.ensures != "any":
             found.append(("ensures", _LEVELS.get(self.ensures, self.ensures)))
+        if self.rules:
+            found.append(("rules", ", ".join(self.rules)))
         return tuple(found)
+
+
+def _rules(of: type[Pass], options: tuple[Option, ...]) -> tuple[str, ...]:
+    """The rules a pass has with default options."""
+    if not issubclass(of, RulePass) or any(option.default == _REQUIRED for option in options):
+        return ()
+    return tuple(dict.fromkeys(rule.name for rule in of().rules()))
 
 
 _CONTRACTS: dict[str, str] = {
