@@ -58,20 +58,24 @@ def _stale(op: Op, opsets: dict[str, int]) -> bool:
     operator = op.operator
     if not isinstance(operator, OnnxOperator) or operator.domain:
         return False
-    version = opsets[""]
+    return not means_the_same(operator, opsets[""])
+
+
+def means_the_same(operator: OnnxOperator, version: int) -> bool:
+    """Whether an operator of the default domain can be written, as it is, for another version."""
     if operator.version == version:
-        return False
+        return True
     old = operator.schema
     try:
         new = schema_of(operator.type, version)
     except UnsupportedError:
-        return True
+        return False
     if old.since_version == new.since_version:
-        return False
+        return True
     if operator.type in CONTROL - _REDEFINED:
-        return False
+        return True
     names = [parameter.name for parameter in old.inputs]
-    return (
+    return not (
         new.deprecated
         or operator.type in _REDEFINED
         or names != [parameter.name for parameter in new.inputs][: len(names)]

@@ -6,18 +6,45 @@
     op("onnx.Conv", group=1, auto_pad=lambda pad: pad != "VALID")
 
 An op is named as textual IR names it: ``onnx.Relu`` for a named op, ``map`` for a core op. A capture
-used twice matches only where both places hold the same value.
+used twice matches only where both places hold the same value. Every order of commutative operands
+and every choice is tried until the whole pattern fits (a search with backtracking); when none
+does, the reason is that of the attempt which matched the most ops, as a parser reports the
+furthest token it reached. ``dlc.rewrite.algebra`` has patterns of whole products and sums.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+import itertools
+import math
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from types import EllipsisType
 from typing import Any
 
 from dlc.ir.graph import Graph, Op, Value
 from dlc.ir.operator import Operator
+from dlc.ir.types import DType
+
+#: relative error that a constant of a formula may have: 0.797885 is meant to be sqrt(2 / pi)
+TOLERANCE = 1e-5
+_EPSILON = {DType.F16: 2.0**-10, DType.BF16: 2.0**-7}
+_MOST_REASONS = 3
+_MOST_PERMUTED = 4
+
+
+@dataclass(slots=True)
+class _Trail:
+    """Why attempts failed: the reasons of those that had matched the most ops."""
+
+    reached: int = 0
+    reasons: list[tuple[str, tuple[object, ...]]] = field(default_factory=list)
+
+    def text(self) -> str:
+        """The reasons; formatted only here, for most are never read."""
+        texts = dict.fromkeys(
+            template.format(*map(_described, things)) for template, things in self.reasons
+        )
+        return "; ".join(itertools.islice(texts, _MOST_REASONS))
 
 
 @dataclass(slots=True)
@@ -27,6 +54,10 @@ class Match:
     root: Op
     values: dict[str, Value | None] = field(default_factory=dict)
     ops: dict[str, Op] = field(default_factory=dict)
+    numbers: dict[str, float] = field(default_factory=dict)
+    #: the ops that op patterns, products and sums matched, the root among them
+    matched: tuple[Op, ...] = ()
+    _trail: _Trail = field(default_factory=_Trail)
 
     @property
     def graph(self) -> Graph:
@@ -47,6 +78,51 @@ class Match:
         """The captured op ``name``."""
         return self.ops[name]
 
+    def number(self, name: str) -> float:
+        """The captured factor or term ``name`` (see ``dlc.rewrite.algebra``)."""
+        return self.numbers[name]
+
+    def escape(self) -> str | None:
+        """Why what the pattern matched cannot go: an op inside it that something else reads too."""
+        inside = set(self.matched)
+        for op in self.matched:
+            if op is self.root:
+                continue
+            for result in op.results:
+                for use in result.uses:
+                    if use.op not in inside:
+                        return f"{_described(result)} is also read by {_described(use.op)}"
+        return None
+
+    def why_not(self) -> str:
+        """Why no attempt that started from this match succeeded."""
+        return self._trail.text()
+
+    # ---- for patterns -----------------------------------------------------------------------
+
+    def missed(self, template: str, *things: object) -> None:
+        """Note why an attempt fails here; the template names ops and values as ``{}``."""
+        trail = self._trail
+        if len(self.matched) > trail.reached:
+            trail.reached, trail.reasons = len(self.matched), []
+        if len(self.matched) == trail.reached:
+            trail.reasons.append((template, things))
+
+    def entered(self, *ops: Op) -> Match:
+        """The match with more ops in it."""
+        return replace(self, matched=(*self.matched, *ops))
+
+    def captured(self, name: str | None, value: Value | None) -> Iterator[Match]:
+        """The match with a value captured; nothing where ``name`` stands for another value."""
+        if name is None:
+            yield self
+        elif name not in self.values:
+            yield replace(self, values=self.values | {name: value})
+        elif self.values[name] is value:
+            yield self
+        else:
+            self.missed("the two places of {} hold different values", repr(name))
+
 
 class Pattern:
     """Base: something an operand is matched against."""
@@ -58,34 +134,58 @@ class Pattern:
         """How many ops, one reading the other, the pattern spans."""
         return 0
 
-    def mismatch(self, value: Value | None, reader: Op, match: Match) -> str | None:
-        """Match an operand of ``reader``, adding captures; the reason when it does not match."""
+    def find(self, value: Value | None, reader: Op, match: Match) -> Iterator[Match]:
+        """The ways the pattern fits an operand of ``reader``: ``match`` with more captures.
+
+        Where there is none, ``match.missed`` is told why.
+        """
+        raise NotImplementedError
+
+
+class OpPattern(Pattern):
+    """A pattern of ops, so that a rule can start with it: one op, a choice, a product, a sum."""
+
+    __slots__ = ()
+
+    #: what the op may be; any when empty
+    kinds: tuple[str, ...]
+
+    def match(self, op: Op) -> Match | str:
+        """Match with ``op`` as the root: the captures, or the reason why it does not match."""
+        start = Match(op)
+        found = next(self.fits(op, start), None)
+        return start.why_not() if found is None else found
+
+    def fits(self, op: Op, match: Match) -> Iterator[Match]:
+        """The ways the pattern fits an op."""
         raise NotImplementedError
 
 
 @dataclass(frozen=True, slots=True)
 class ValuePattern(Pattern):
-    """Any value; see ``value``, ``constant`` and ``optional``."""
+    """Any value; see ``value``, ``constant``, ``scalar`` and ``optional``."""
 
     name: str | None = None
     constant: bool = False
     optional: bool = False
+    number: float | None = None
 
-    def mismatch(self, value: Value | None, reader: Op, match: Match) -> str | None:
+    def find(self, value: Value | None, reader: Op, match: Match) -> Iterator[Match]:
         if value is None:
             if not self.optional:
-                return f"an operand of {reader.operator.label} is absent"
+                match.missed("an operand of {} is absent", reader.operator.label)
+                return
         elif self.constant and value.constant is None:
-            return f"{_described(value)} is not a constant"
-        if self.name is not None:
-            if self.name in match.values and match.values[self.name] is not value:
-                return f"the two places of {self.name!r} hold different values"
-            match.values[self.name] = value
-        return None
+            match.missed("{} is not a constant", value)
+            return
+        elif self.number is not None and not is_close(single(value), self.number, value.type.dtype):
+            match.missed("{} is not {}", value, f"{self.number:.7g}")
+            return
+        yield from match.captured(self.name, value)
 
 
 @dataclass(frozen=True, slots=True)
-class OpPattern(Pattern):
+class OneOp(OpPattern):
     """An op of some kind; see ``op``."""
 
     kinds: tuple[str, ...]
@@ -100,55 +200,44 @@ class OpPattern(Pattern):
     def depth(self) -> int:
         return 1 + max((operand.depth for operand in self.operands), default=0)
 
-    def match(self, op: Op) -> Match | str:
-        """Match with ``op`` as the root: the captures, or the reason why it does not match."""
-        match = Match(op)
-        reason = self._op_mismatch(op, match)
-        return match if reason is None else reason
-
-    def mismatch(self, value: Value | None, reader: Op, match: Match) -> str | None:
+    def find(self, value: Value | None, reader: Op, match: Match) -> Iterator[Match]:
         if value is None:
-            return f"an operand of {reader.operator.label} is absent"
-        reason = self._op_mismatch(value.op, match)
-        if reason is None and self.once and value.user is not reader:
-            other = next((use.op for use in value.uses if use.op is not reader), reader)
-            reason = f"{_described(value)} is also read by {_named(other)}"
-        if reason is None and self.name is not None:
-            match.values[self.name] = value
-        return reason
+            match.missed("an operand of {} is absent", reader.operator.label)
+            return
+        for found in self.fits(value.op, match):
+            if self.once and value.user is not reader:
+                other = next((use.op for use in value.uses if use.op is not reader), reader)
+                found.missed("{} is also read by {}", value, other)
+            else:
+                yield from found.captured(self.name, value)
 
-    def _op_mismatch(self, op: Op, match: Match) -> str | None:
+    def fits(self, op: Op, match: Match) -> Iterator[Match]:
         if self.kinds and op.operator.label not in self.kinds:
-            return f"{_named(op)} is not {' or '.join(self.kinds)}"
+            match.missed("{} is not {}", op, " or ".join(self.kinds))
+            return
+        match = match.entered(op)
         for key, wanted in self.attributes.items():
             found = _attribute(op.operator, key)
             if not (wanted(found) if callable(wanted) else found == wanted):
-                return f"{_named(op)} has {key} {found!r}"
-        reason = self._operands_mismatch(op, op.operands, match)
-        if reason is not None and self.commutative and len(op.operands) == 2:
-            reason = self._operands_mismatch(op, op.operands[::-1], match) and reason
-        if reason is None and self.name is not None:
-            match.ops[self.name] = op
-        return reason
-
-    def _operands_mismatch(
-        self, op: Op, operands: tuple[Value | None, ...], match: Match
-    ) -> str | None:
-        missing = len(self.operands) - len(operands)
+                match.missed("{} has {} {}", op, key, repr(found))
+                return
+        missing = len(self.operands) - len(op.operands)
         if not self.rest and missing < 0:
-            return f"{_named(op)} has {len(operands)} operands"
-        values, ops = dict(match.values), dict(match.ops)
-        for pattern, value in zip(self.operands, operands + (None,) * missing, strict=False):
-            reason = pattern.mismatch(value, op, match)
-            if reason is not None:
-                match.values, match.ops = values, ops
-                return reason
-        return None
+            match.missed("{} has {} operands", op, str(len(op.operands)))
+            return
+        for order in self._orders(op.operands + (None,) * missing):
+            for fit in fits_all(self.operands, order, op, match):
+                yield fit if self.name is None else replace(fit, ops=fit.ops | {self.name: op})
+
+    def _orders(self, operands: tuple[Value | None, ...]) -> Iterator[tuple[Value | None, ...]]:
+        if not self.commutative or not 2 <= len(operands) <= _MOST_PERMUTED:
+            return iter([operands])
+        return iter(dict.fromkeys(itertools.permutations(operands)))
 
 
 @dataclass(frozen=True, slots=True)
-class Either(Pattern):
-    """The first of several patterns that matches; see ``either``."""
+class Either(OpPattern):
+    """The first of several patterns that fits; see ``either``."""
 
     choices: tuple[Pattern, ...]
 
@@ -156,14 +245,19 @@ class Either(Pattern):
     def depth(self) -> int:
         return max(choice.depth for choice in self.choices)
 
-    def mismatch(self, value: Value | None, reader: Op, match: Match) -> str | None:
-        reasons = []
+    @property
+    def kinds(self) -> tuple[str, ...]:  # type: ignore[override]
+        kinds = [choice.kinds for choice in self.choices if isinstance(choice, OpPattern)]
+        return tuple(dict.fromkeys(itertools.chain(*kinds))) if all(kinds) else ()
+
+    def find(self, value: Value | None, reader: Op, match: Match) -> Iterator[Match]:
         for choice in self.choices:
-            reason = choice.mismatch(value, reader, match)
-            if reason is None:
-                return None
-            reasons.append(reason)
-        return "; ".join(reasons)
+            yield from choice.find(value, reader, match)
+
+    def fits(self, op: Op, match: Match) -> Iterator[Match]:
+        for choice in self.choices:
+            if isinstance(choice, OpPattern):
+                yield from choice.fits(op, match)
 
 
 def op(kinds: str | tuple[str, ...] = (), *operands: Pattern | EllipsisType,
@@ -173,14 +267,14 @@ def op(kinds: str | tuple[str, ...] = (), *operands: Pattern | EllipsisType,
 
     ``operands`` match its operands in order, all of them unless the last is ``...``; without any the
     operands are free, and where fewer operands are present than patterns the rest count as absent.
-    ``once``: nothing but the op above it in the pattern reads it. ``commutative``: two operands
-    match in either order. Each attribute must equal a value or satisfy a predicate (defaults of
-    the ONNX schema included).
+    ``once``: nothing but the op above it in the pattern reads it. ``commutative``: its operands (two
+    to four) match in any order. Each attribute must equal a value or satisfy a predicate (defaults
+    of the ONNX schema included).
     """
     patterns = tuple(operand for operand in operands if isinstance(operand, Pattern))
     rest = len(patterns) < len(operands) or not operands
     kinds = (kinds,) if isinstance(kinds, str) else kinds
-    return OpPattern(kinds, patterns, rest, name, once, commutative, attributes)
+    return OneOp(kinds, patterns, rest, name, once, commutative, attributes)
 
 
 def value(name: str | None = None) -> ValuePattern:
@@ -193,14 +287,44 @@ def constant(name: str | None = None) -> ValuePattern:
     return ValuePattern(name, constant=True)
 
 
+def scalar(number: float) -> ValuePattern:
+    """A constant of one element that is ``number``, as exactly as its dtype and ``TOLERANCE`` say."""
+    return ValuePattern(constant=True, number=number)
+
+
 def optional(name: str | None = None) -> ValuePattern:
     """A value or an absent operand, captured as ``name``."""
     return ValuePattern(name, optional=True)
 
 
-def either(*choices: Pattern) -> Either:
-    """The first of these patterns that matches."""
+def either(*choices: Pattern) -> OpPattern:
+    """The first of these patterns that fits."""
     return Either(choices)
+
+
+def fits_all(
+    patterns: Sequence[Pattern], values: Sequence[Value | None], reader: Op, match: Match
+) -> Iterator[Match]:
+    """The ways each pattern fits the value in its place; values beyond the patterns are free."""
+    if not patterns:
+        yield match
+        return
+    for found in patterns[0].find(values[0], reader, match):
+        yield from fits_all(patterns[1:], values[1:], reader, found)
+
+
+def single(value: Value) -> float:
+    """The number in a floating-point constant of one element, NaN for anything else."""
+    array = value.constant
+    if array is None or array.size != 1 or not value.type.dtype.is_float:
+        return math.nan
+    return float(array.reshape(-1)[0])
+
+
+def is_close(found: float, wanted: float, dtype: DType) -> bool:
+    """Whether a constant of a formula is the one meant, rounded to its dtype (perhaps twice)."""
+    tolerance = max(TOLERANCE, 2 * _EPSILON.get(dtype, 0.0))
+    return math.isclose(found, wanted, rel_tol=tolerance)
 
 
 def _attribute(operator: Operator, key: str) -> Any:
@@ -208,9 +332,13 @@ def _attribute(operator: Operator, key: str) -> Any:
     return getattr(operator, key, None) if read is None else read(key)
 
 
-def _named(op: Op) -> str:
-    return f"{op.operator.label} {op.label!r}" if op.label else op.operator.label
-
-
-def _described(value: Value) -> str:
-    return f"the result of {_named(value.op)}"
+def _described(thing: object) -> str:
+    if isinstance(thing, Value):
+        number = single(thing)
+        if not math.isnan(number):
+            return f"the constant {number:.7g}"
+        return f"the result of {_described(thing.op)}"
+    if isinstance(thing, Op):
+        kind = thing.operator.label
+        return f"{kind} {thing.label!r}" if thing.label else kind
+    return str(thing)
