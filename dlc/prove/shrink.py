@@ -64,16 +64,11 @@ def _constants(graph: Graph, op: Op) -> Iterator[Graph]:
     array = _array(op)
     if array.size == 0 or array.dtype == object:
         return
-    first = array.reshape(-1)[:1]
-    simpler = [
-        np.zeros(1, array.dtype),
-        np.ones(1, array.dtype),
-        np.rint(first.astype(np.float64)),
-        first,
-    ]
-    for value in simpler if array.dtype.kind not in "c" else simpler[:2]:
+    first = array.reshape(-1)[0]
+    numbers = [0, 1] if array.dtype.kind == "c" else [0, 1, np.rint(np.float64(first)), first]
+    for number in numbers:
         with np.errstate(all="ignore"):
-            filled = np.broadcast_to(np.asarray(value).astype(array.dtype), array.shape).copy()
+            filled = np.full(array.shape, number).astype(array.dtype)
         if filled.tobytes() == array.tobytes():
             return  # as simple as that already
         smaller, twins = _twin(graph)

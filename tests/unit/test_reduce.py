@@ -237,6 +237,21 @@ def has(*labels: str) -> object:
     return lambda graph, pipeline: {op.operator.label for op in graph.ops} >= set(labels)
 
 
+@pytest.mark.parametrize("constant", [
+    "f32[] 2.5", "f32[3] 2.5 nan 1e30", "bf16[2] 1.0 2.0", "bool[2] true false", "i4[2] 3 -8",
+    "c64[1] 1.0 2.0", 'string[1] "a"', "i64[] 7", "f16[0]",
+])  # fmt: skip
+def test_constants_of_every_type_become_zeros(constant: str) -> None:
+    text = (
+        f'graph "g" {{%0 = constant() {{value = dense<{constant}>}}\noutput(%0) {{names = ["y"]}}}}'
+    )
+    reduction = reduce_model(parse_graph(text), "", lambda graph, pipeline: True)
+    (value,) = reduction.graph.outputs
+    assert value.constant is not None
+    assert value.type == parse_graph(text).outputs[0].type or value.type.capacity <= 1
+    assert constant.startswith("string") or not value.constant.astype(np.complex128).any()
+
+
 def test_everything_shrinks() -> None:
     reduction = reduce_model(parse_graph(DIAMOND), "", has("onnx.Mul", "onnx.Sigmoid"))  # type: ignore[arg-type]
     labels = [op.operator.label for op in computing(reduction.graph)]
