@@ -214,3 +214,15 @@ def test_types_and_integers_stay() -> None:
     assert (found.index, found.got, found.expected) == ((1,), 1, 2)
     assert "types stay" in str(deviation(_Step(), "y", ones, ones.astype(np.int64)))
     assert "types stay" in str(deviation(_Step(), "y", ones, ones[:1]))
+
+
+def test_a_pass_may_fix_the_shapes_of_inputs() -> None:
+    text = """graph "g" {opsets = {"" = 17}} {
+      %0 = input() "x" : f32[N<=8,3]
+      %1 = onnx.Exp(%0) : f32[N<=8,3]
+      output(%1) {names = ["y"]}
+    }"""
+    remarks: list[str] = []
+    graph = prove(text, "freeze-shapes{dims=(N=2)},expand-ops", Checker(notify=remarks.append))
+    assert graph.inputs[0].shape == (2, 3)
+    assert remarks == []
