@@ -29,6 +29,7 @@ __all__ = [
     "PassRecord",
     "count_ops",
     "find_pass",
+    "for_onnx",
     "known_passes",
     "load_file",
 ]  # fmt: skip
@@ -51,8 +52,19 @@ PIPELINES["mcu"] = PIPELINES["Os"].replace("plan-arena", "plan-arena{align=4}")
 # servers: buffers start on cache lines, which the widest vector loads never straddle
 PIPELINES["server"] = PIPELINES["O2"].replace("plan-arena", "plan-arena{align=64}")
 PIPELINES["default"] = PIPELINES["O2"]
+# ONNX in, ONNX out: what keeps to named ops, so that any runtime finds the ops it knows
+PIPELINES["onnx"] = (
+    f"{_PREPARE},strength-reduce,fold-pad,fold-transpose,fuse-matmul-bias,split-concat,"
+    "recognise-layernorm,recognise-gelu,recognise-hardswish,"
+    f"again({_PREPARE},hoist-reshape,fold-transpose,cse,dce)"
+)
 
 _MAX_ROUNDS = 10
+
+
+def for_onnx(level: str) -> str:
+    """The pipeline that stands for a level (``O1``, ``O2``, ...) when the result is to be ONNX."""
+    return "" if level == "O0" else PIPELINES["onnx"]
 
 
 @dataclass(frozen=True, slots=True)

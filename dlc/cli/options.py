@@ -72,6 +72,10 @@ def pipeline_options(default: str) -> Callable[[Function], Function]:
                 for plugin in plugins:
                     load_file(plugin)
             pipeline = passes if passes is not None else f"O{level}" if level else default
+            if level and str(kwargs.get("output")).endswith(".onnx"):
+                from dlc.passmanager import for_onnx
+
+                pipeline = for_onnx(pipeline)  # other runtimes know the named ops, not ours
             if dump:
                 from dlc.passmanager import PassManager
 
@@ -85,7 +89,7 @@ def pipeline_options(default: str) -> Callable[[Function], Function]:
             click.option("--load", "plugins", multiple=True, type=click.Path(), metavar="FILE.py",
                          help="Load passes and operators of your own first."),
             click.option("-O", "level", callback=read_flag, metavar="0|1|2|s",
-                         help="A named pipeline: -O0, -O1, -O2 or -Os."),
+                         help="A named pipeline: -O0, -O1, -O2 or -Os (into .onnx: onnx)."),
             click.option("--pass", "--passes", "--pass-pipeline", "passes",
                          metavar="A,B{option=1},C(D,E)",
                          help="Passes in order, named pipelines (mcu, server) and groups of them "

@@ -220,3 +220,14 @@ def test_demo(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:
     assert "99.2%" in out
     assert "359 of 359" in out
     assert (tmp_path / "lenet_c" / "model.c").exists()
+
+
+def test_a_level_into_onnx_keeps_to_named_ops(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    code, _, err = dlc(capfd, "opt", demo.model_path(), "-O2", "-o", tmp_path / "small.onnx")
+    assert code == 0, err
+    small = onnx.load(tmp_path / "small.onnx")
+    assert not small.functions
+    assert len(small.graph.node) <= len(onnx.load(demo.model_path()).graph.node)
+    assert dlc(capfd, "check", tmp_path / "small.onnx")[0] == 0
