@@ -148,5 +148,3 @@ def _built(group: list[tuple[str, Path]], root: Path,
 def _sources(folder: Path) -> list[Path]:
     """The C files of the model."""
     return [path for path in folder.glob("*.c") if path.name != "selftest.c"]
-
-

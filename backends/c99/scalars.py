@@ -23,6 +23,7 @@ from dlc.ir.types import DType
 
 _OPERATORS = {"add": "+", "sub": "-", "mul": "*", "div": "/"}
 _COMPARISONS = {"eq": "==", "lt": "<", "le": "<=", "xor": "!="}
+_BITWISE = {"bitand": "&", "bitor": "|", "bitxor": "^"}
 _COND, _LOGIC, _COMPARE, _SUM, _PRODUCT, _UNARY, _ATOM = range(7)  # how tightly text binds
 _LEVELS = {"+": _SUM, "-": _SUM, "*": _PRODUCT, "/": _PRODUCT}
 _NARROW = NARROW_FLOATS | frozenset(NARROW_INTEGERS)
@@ -110,6 +111,11 @@ def _text(term: Term, operands: list[tuple[str, int]], headers: set[str]) -> tup
         return f"{at(0, _SUM)} {_COMPARISONS[function]} {at(1, _SUM)}", _COMPARE
     if function in ("add", "sub", "mul") and inner in INTEGERS:
         return _wrapping(_OPERATORS[function], inner, at(0, _UNARY), at(1, _UNARY))
+    if function in _BITWISE:
+        text = f"{at(0, _UNARY)} {_BITWISE[function]} {at(1, _UNARY)}"
+        return f"({c_type(inner)})({text})", _UNARY
+    if function == "bitnot":
+        return f"({c_type(inner)})~{at(0, _UNARY)}", _UNARY
     if function == "neg":
         if inner in INTEGERS:
             return _wrapping("-", inner, "0", at(0, _UNARY))

@@ -30,8 +30,10 @@ from dlc.ir.types import DType
 COMPUTABLE = FLOATS | INTEGERS | {DType.BOOL}
 CONVERTIBLE = COMPUTABLE | NARROW_FLOATS | frozenset(NARROW_INTEGERS)
 _INTEGER_FUNCTIONS = frozenset(
-    {"add", "sub", "mul", "neg", "div", "pow", "fmod", "max", "min", "abs", "sign"}
-)
+    {"add", "sub", "mul", "neg", "div", "pow", "fmod", "max", "min", "abs", "sign",
+     "bitand", "bitor", "bitxor", "bitnot", "shl", "shr"}
+)  # fmt: skip
+_BITS = frozenset({"bitand", "bitor", "bitxor", "bitnot", "shl", "shr"})
 _LOGIC_FUNCTIONS = frozenset({"and", "or", "xor", "not"})
 _BOOL_FUNCTIONS = frozenset(name for name, row in SCALARS.items() if row.result == "bool")
 
@@ -210,7 +212,7 @@ def _between(source: DType, target: DType) -> DType | None:
 
 def _check(function: str, inner: DType) -> None:
     """Raise UnsupportedError unless ``function`` of ``inner`` has a C form."""
-    allowed = inner in FLOATS or (inner in COMPUTABLE and function in ("eq", "lt", "le"))
+    allowed = (inner in FLOATS and function not in _BITS) or (inner in COMPUTABLE and function in ("eq", "lt", "le"))
     if inner in INTEGERS:
         allowed |= function in _INTEGER_FUNCTIONS
     if not allowed:

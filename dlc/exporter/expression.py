@@ -30,6 +30,7 @@ _COMPOSED = {
         "select(lt(a0, 1), select(eq(1 + a0, 1), a0, log(1 + a0) * (a0 / (1 + a0 - 1))), log(1 + a0))"
     ),
 }
+_BITS = frozenset({"bitand", "bitor", "bitxor", "bitnot", "shl", "shr"})
 _LOGIC = frozenset({"and", "or", "xor", "not"})
 
 
@@ -90,10 +91,12 @@ class _Expression:
 
     def _call(self, node: Call, names: list[str], dtype: DType) -> str:
         function = SCALARS[node.function]
-        native = _LOGIC | {"eq", "select"} if dtype is DType.BOOL else _LOGIC
+        native = _LOGIC | {"eq", "select"} if dtype is DType.BOOL else _LOGIC | _BITS
         wide = dtype if function.name in native else _WIDER.get(dtype, dtype)
         first = 1 if function.name == "select" else 0
         names[first:] = [self._cast(name, dtype, wide) for name in names[first:]]
+        if function.name in ("shl", "shr"):
+            return self._shift(function.name, names, dtype)
         if function.name in ("div", "fmod") and wide.is_integer:
             result = self._divide(function.name, node.args[1], names, wide)
         elif function.name == "fmod":
@@ -102,6 +105,17 @@ class _Expression:
             assert function.onnx is not None, function.name
             result = self.body.node(function.onnx, names)
         return result if function.result == "bool" else self._cast(result, wide, dtype)
+
+    def _shift(self, function: str, names: list[str], dtype: DType) -> str:
+        """ONNX shifts unsigned integers only, and says nothing of counts that reach the width."""
+        if dtype.is_signed:
+            raise UnsupportedError(f"a shift of {dtype.value} has no ONNX form")
+        zero, width = (self.body.constant(np.array(n, dtype.numpy)) for n in (0, 8 * dtype.nbytes))
+        inside = self.body.node("Less", [names[1], width])
+        count = self.body.node("Where", [inside, names[1], zero])
+        direction = "LEFT" if function == "shl" else "RIGHT"
+        shifted = self.body.node("BitShift", [names[0], count], direction=direction)
+        return self.body.node("Where", [inside, shifted, zero])
 
     def _divide(self, function: str, divisor: Expr, names: list[str], dtype: DType) -> str:
         """Integer division and remainder; a zero divisor gives 0 and never a trap."""

@@ -28,15 +28,21 @@ class FunctionBody:
 
     def node(self, op_type: str, inputs: Sequence[str], **attributes: object) -> str:
         """Append a node of the default domain; attributes that are None are left out."""
-        output = f"v{len(self.nodes)}"
-        node = helper.make_node(op_type, inputs, [output])
+        return self.results(op_type, inputs, 1, **attributes)[0]
+
+    def results(
+        self, op_type: str, inputs: Sequence[str], count: int, **attributes: object
+    ) -> list[str]:
+        """As ``node``, for a node of ``count`` outputs."""
+        outputs = [f"v{len(self.nodes)}" + (f"_{k}" if k else "") for k in range(count)]
+        node = helper.make_node(op_type, inputs, outputs)
         declared = schema_of(op_type, self.version).attributes
         for name, value in sorted(attributes.items()):
             if value is not None:
                 plain = tuple(value) if isinstance(value, list) else value
                 node.attribute.append(to_attribute(name, plain, attribute_kind(declared[name])))
         self.nodes.append(node)
-        return output
+        return outputs
 
     def constant(self, array: object) -> str:
         """Append a Constant node of the array's own dtype and shape."""

@@ -49,6 +49,20 @@ def _integer_safe_pow(a: Array, b: Array) -> Array:
     return np.where((b < 0) & (np.abs(a) != 1), np.zeros_like(power), power)
 
 
+def _shift_left(a: Array, b: Array) -> Array:
+    a, b = np.asarray(a), np.asarray(b)
+    inside = (b >= 0) & (b < 8 * a.dtype.itemsize)
+    return np.where(inside, np.left_shift(a, np.where(inside, b, 0)), 0).astype(a.dtype)
+
+
+def _shift_right(a: Array, b: Array) -> Array:
+    a, b = np.asarray(a), np.asarray(b)
+    most = 8 * a.dtype.itemsize - 1
+    inside = (b >= 0) & (b <= most)
+    beyond = np.where(a < 0, -1, 0).astype(a.dtype)
+    return np.where(inside, np.right_shift(a, np.where(inside, b, 0)), beyond).astype(a.dtype)
+
+
 def _sigmoid(x: Array) -> Array:
     # exp of a non-positive number only: no overflow for either sign
     e = np.exp(-np.abs(x))
@@ -112,6 +126,12 @@ _TABLE = [
     ScalarFunction("or", 2, np.logical_or, result="bool", onnx="Or"),
     ScalarFunction("xor", 2, np.logical_xor, result="bool", onnx="Xor"),
     ScalarFunction("not", 1, np.logical_not, result="bool", onnx="Not"),
+    ScalarFunction("bitand", 2, np.bitwise_and, onnx="BitwiseAnd"),  # these six: integers only
+    ScalarFunction("bitor", 2, np.bitwise_or, onnx="BitwiseOr"),
+    ScalarFunction("bitxor", 2, np.bitwise_xor, onnx="BitwiseXor"),
+    ScalarFunction("bitnot", 1, np.bitwise_not, onnx="BitwiseNot"),
+    ScalarFunction("shl", 2, _shift_left),  # 0 by the width or more, or by a negative number
+    ScalarFunction("shr", 2, _shift_right),  # keeps the sign, also beyond
     ScalarFunction("select", 3, np.where, onnx="Where"),  # select(condition, then, else)
 ]
 

@@ -192,6 +192,14 @@ def arg_reduce(kind: str, x: Value, axis: int, last: bool = False) -> Value:
     return apply(ArgReduce(kind, axis, last), x)
 
 
+def top_k(x: Value, axis: int, k: int, largest: bool = True) -> tuple[Value, Value]:
+    """The ``k`` greatest (or least) elements along ``axis``, best first, and their i64 positions."""
+    from dlc.ops.core.top_k import TopK
+
+    values, positions = x.graph.add(TopK(axis, k, largest), [x]).results
+    return values, positions
+
+
 def contract(lhs: Value, rhs: Value, *extras: Value, transpose_lhs: bool = False,
              transpose_rhs: bool = False, epilogue: str | Expr = A0) -> Value:  # fmt: skip
     """Matrix product of the last two axes, with broadcast batch axes. Extras are the epilogue's."""

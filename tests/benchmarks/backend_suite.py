@@ -10,8 +10,10 @@ almost every exported model. Prints passed / total, then failures by reason, the
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
+import tempfile
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -26,13 +28,18 @@ from node_suite import cases, run_batch  # noqa: E402  # found beside this folde
 BATCH = 24
 
 
+def _pool(jobs: int) -> ProcessPoolExecutor:
+    """Processes in a folder of their own: reproducers of failures are written to it."""
+    return ProcessPoolExecutor(jobs, initializer=os.chdir, initargs=[tempfile.mkdtemp()])
+
+
 def run(names: Sequence[str], jobs: int, parameters: bool) -> dict[str, str]:
     """Outcomes of cases; a batch whose process dies is run again, each case in a process."""
     outcomes: dict[str, str] = {}
     waiting = [list(names[i : i + BATCH]) for i in range(0, len(names), BATCH)]
     while waiting:
         failed = []
-        with ProcessPoolExecutor(jobs) as pool:
+        with _pool(jobs) as pool:
             futures = [(batch, pool.submit(run_batch, batch, parameters)) for batch in waiting]
             for batch, future in futures:
                 try:
@@ -41,7 +48,7 @@ def run(names: Sequence[str], jobs: int, parameters: bool) -> dict[str, str]:
                     failed.append(batch)
         if len(failed) == len(waiting) and all(len(batch) == 1 for batch in failed):
             for (name,) in failed:  # one of them kills the pool of all: each in its own
-                with ProcessPoolExecutor(1) as pool:
+                with _pool(1) as pool:
                     try:
                         outcomes |= pool.submit(run_batch, [name], parameters).result()
                     except BrokenProcessPool:
@@ -68,7 +75,9 @@ def main() -> None:
     names = [name for name in cases() if re.search(options.filter, name)]
     outcomes = run(names, options.jobs, options.parameters)
     reasons = {name: reason for name, reason in outcomes.items() if reason}
-    print(f"{len(names) - len(reasons)} of {len(names)} passed in {time.perf_counter() - start:.0f} s")
+    print(
+        f"{len(names) - len(reasons)} of {len(names)} passed in {time.perf_counter() - start:.0f} s"
+    )
     counts = Counter(_kind(name, reason) for name, reason in reasons.items())
     for reason, count in counts.most_common(None if options.all else 60):
         print(f"{count:5} {reason}")

@@ -102,13 +102,14 @@ def test_resample(outer: int, axis: int, inner: int, count: int, taps: int,
 
 @settings(max_examples=EXAMPLES)
 @given(outer=st.integers(0, 3), axis=st.integers(1, 6), inner=st.sampled_from([0, 1, 2, 9]),
-       greatest=st.booleans(), last=st.booleans(), data=st.data())  # fmt: skip
-def test_arg_extreme(outer: int, axis: int, inner: int, greatest: bool, last: bool,
+       dtype=dtypes(bools=False), greatest=st.booleans(), last=st.booleans(), data=st.data())  # fmt: skip
+def test_arg_extreme(outer: int, axis: int, inner: int, dtype: DType, greatest: bool, last: bool,
                      data: st.DataObject) -> None:  # fmt: skip
-    x = data.draw(arrays(DType.F32, (outer, axis, inner)))
+    x = data.draw(arrays(dtype, (outer, axis, inner)))
     y = np.full((outer, inner), 7, np.int64)
-    name = "dlc_arg_max_f32" if greatest else "dlc_arg_min_f32"
-    array_kernel(name)(y, x, outer, axis, inner, int(last))
+    name = f"dlc_arg_{'max' if greatest else 'min'}_{dtype.value}"
+    declaration = f"void {name}(int64_t *y, const {C_TYPES[dtype]} *x, {', '.join(['ptrdiff_t'] * 4)})"
+    scalar_kernels("dlc_arg.h", (declaration,))[name](y, x, outer, axis, inner, int(last))
     for o, j in np.ndindex(outer, inner):
         line = x[o, :, j]
         if np.isnan(line[0]):
@@ -160,3 +161,23 @@ def test_scatter_refuses_an_index_out_of_range(function: str, rows: int, data: s
     y = np.full((rows, 2), 7, F32)
     assert scatter(function, y, np.ones((2, 2), F32), np.array([0, bad])) == BAD_INDEX
     assert (y == 7).all()  # nothing was written
+
+
+@settings(max_examples=EXAMPLES)
+@given(outer=st.integers(0, 3), axis=st.integers(1, 9), inner=st.sampled_from([0, 1, 2, 5]),
+       dtype=dtypes(bools=False), largest=st.booleans(), data=st.data())  # fmt: skip
+def test_top_k(outer: int, axis: int, inner: int, dtype: DType, largest: bool,
+               data: st.DataObject) -> None:  # fmt: skip
+    x = data.draw(arrays(dtype, (outer, axis, inner)))
+    k = data.draw(st.integers(0, axis))
+    values, index = np.full((outer, k, inner), 7, x.dtype), np.full((outer, k, inner), 7, np.int64)
+    name, c = f"dlc_top_k_{dtype.value}", C_TYPES[dtype]
+    sizes = ", ".join(["ptrdiff_t"] * 5)
+    declaration = f"void {name}({c} *values, int64_t *index, const {c} *x, {sizes})"
+    kernel = scalar_kernels("dlc_top_k.h", (declaration,))[name]
+    kernel(values, index, x, outer, axis, inner, k, int(largest))
+    for o, j in np.ndindex(outer, inner):  # sorting pairs, NaN standing above infinity
+        keys = [(bool(v != v), 0 if v != v else v.item()) for v in x[o, :, j]]
+        order = sorted(range(axis), key=lambda i: keys[i], reverse=largest)
+        assert index[o, :, j].tolist() == order[:k]
+        np.testing.assert_array_equal(values[o, :, j], x[o, order[:k], j])

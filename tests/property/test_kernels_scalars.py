@@ -29,7 +29,7 @@ def kernel(name: str, dtype: str) -> Kernel:
     """The scalar function ``name`` of a dtype; one build holds all dtypes."""
     arity, header = SCALARS[name].arity, f"dlc_{name}.h"
     known = FLOATS if arity == 1 and name not in ("abs", "sign") else TYPES
-    if name == "div":
+    if name in ("div", "shl", "shr"):
         known = INTEGERS
     declarations = tuple(
         f"{'bool' if name == 'isnan' else c} dlc_{name}_{d}({', '.join([f'{c} a', f'{c} b'][:arity])})"
@@ -149,11 +149,16 @@ def test_exact_functions_of_floats(name: str, dtype: str) -> None:
 
 
 @settings(max_examples=8 * EXAMPLES)
-@given(st.sampled_from(["div", "pow", "fmod", "max", "min", "abs", "sign"]),
+@given(st.sampled_from(["div", "pow", "fmod", "max", "min", "abs", "sign", "shl", "shr"]),
        dtypes(floats=False, bools=False), st.data())  # fmt: skip
 def test_integers(name: str, dtype: DType, data: st.DataObject) -> None:
     arity = SCALARS[name].arity
     arguments = [data.draw(arrays(dtype, (6,))) for _ in range(arity)]
+    if name in ("shl", "shr"):
+        counts = st.lists(st.integers(0, 2 * 8 * dtype.nbytes - 1), min_size=6, max_size=6)
+        arguments[1][:3] = np.array(data.draw(counts), dtype.numpy)[:3]
+        np.testing.assert_array_equal(kernel(name, dtype.value)(*arguments),
+                                      SCALARS[name].numpy(*arguments))  # fmt: skip
     got = kernel(name, dtype.value)(*arguments)
     for values in zip(*arguments, got, strict=True):
         *operands, result = (int(v) for v in values)
@@ -166,6 +171,10 @@ def integer(name: str, a: int, b: int = 0) -> int:
         return 0 if b == 0 else (abs(a) // abs(b)) * (1 if (a < 0) == (b < 0) else -1)
     if name == "fmod":
         return 0 if b == 0 else abs(a) % abs(b) * (-1 if a < 0 else 1)
+    if name == "shl":
+        return a << b if 0 <= b < 64 else 0
+    if name == "shr":
+        return a >> b if 0 <= b < 64 else -(a < 0)
     if name == "pow":
         if b < 0:
             return {1: 1, -1: 1 if b % 2 == 0 else -1}.get(a, 0)
@@ -195,7 +204,8 @@ def test_cast_saturates(source: str, target: str, data: st.DataObject) -> None:
 
 
 def test_every_scalar_function_has_a_kernel() -> None:
-    own_in_c = {"add", "sub", "mul", "neg", "eq", "lt", "le", "and", "or", "xor", "not", "select"}
+    own_in_c = {"add", "sub", "mul", "neg", "eq", "lt", "le", "and", "or", "xor", "not", "select",
+                "bitand", "bitor", "bitxor", "bitnot"}  # fmt: skip
     for name in set(SCALARS) - own_in_c:
         assert (DIRECTORY / f"dlc_{name}.h").is_file(), name
         assert name in FUNCTIONS or name in ("div", "max", "min", "abs", "sign", "isnan"), name

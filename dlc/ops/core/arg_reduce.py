@@ -54,11 +54,11 @@ class ArgReduce(CoreOperator):
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
         x = operands[0]
-        if x.dtype is not DType.F32:
+        if x.dtype.is_float and x.dtype.nbytes < 4:
             raise UnsupportedError(f"arg_reduce of {x.dtype.value} has no kernel; cast to f32")
         outer, inner = math.prod(x.dims[: self.axis]), math.prod(x.dims[self.axis + 1 :])
         return Emission((Kernel(
-            f"dlc_arg_{self.kind}_f32",
+            f"dlc_arg_{self.kind}_{x.dtype.value}",
             (Access(Result()), Access(Operand(0)), outer, x.dims[self.axis], inner, int(self.last)),
         ),))  # fmt: skip
 

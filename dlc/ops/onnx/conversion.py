@@ -6,7 +6,7 @@ import numpy as np
 
 from dlc.ir.graph import Value
 from dlc.ir.types import DType
-from dlc.ops.build import cast, constant, map_, reshape
+from dlc.ops.build import cast, constant, map_, reshape, slice_
 from dlc.ops.onnx.elementwise import compute
 from dlc.ops.onnx.expansion import Call, expansion
 from dlc.ops.take import spread
@@ -22,7 +22,16 @@ LARGEST = {
     DType.F8E5M2FNUZ: 57344.0,
 }  # fmt: skip
 _WRAPPED = {DType.I4, DType.U4, DType.I2, DType.U2}
-_QUANTISED = {DType.I8, DType.U8, DType.I16, DType.U16, DType.I32, *_WRAPPED, *LARGEST, DType.F4E2M1}
+_QUANTISED = {
+    DType.I8,
+    DType.U8,
+    DType.I16,
+    DType.U16,
+    DType.I32,
+    *_WRAPPED,
+    *LARGEST,
+    DType.F4E2M1,
+}
 
 
 @expansion("Cast", "CastLike")
@@ -58,7 +67,7 @@ def _per_axis(call: Call, x: Value, parameter: Value) -> Value:
         extents = [slice(0, dim) for dim in x.shape]
         if parameter.constant is not None:
             return constant(x, np.repeat(parameter.constant, block, axis)[tuple(extents)])
-        return spread(parameter, times)
+        return slice_(spread(parameter, times), [0] * x.type.rank, x.shape)  # the last may be short
     if parameter.type.capacity == 1:
         return reshape(parameter, ())
     return reshape(parameter, [-1] + [1] * (x.type.rank - axis - 1))
@@ -68,18 +77,29 @@ def _per_axis(call: Call, x: Value, parameter: Value) -> Value:
 def dequantize(call: Call, x: Value, scale: Value, zero: Value | None = None) -> Value:
     if x.type.dtype not in _QUANTISED:
         raise call.unsupported(f"no dequantisation of {x.type.dtype.value}")
-    result, scale = call.dtype.value, _per_axis(call, x, scale)
+    scale = _per_axis(call, x, scale)
+    result = "f64" if call.dtype is DType.F64 else "f32"  # halves are rounded once, at the end
     if x.type.dtype.is_float:
         x = cast(x, DType.F32)
         zero = None if zero is None else _per_axis(call, x, cast(zero, DType.F32))
         operands = [x, scale] if zero is None else [x, scale, zero]
-        return compute(f"{result}({'a0' if zero is None else 'a0 - a2'}) * {result}(a1)", *operands)
+        return _rounded(
+            call, f"{result}({'a0' if zero is None else 'a0 - a2'}) * {result}(a1)", *operands
+        )
     # the difference is exact in i64 (for i32) or i32, as in onnxruntime
     wide = "i64" if x.type.dtype is DType.I32 else "i32"
     if zero is None:
-        return compute(f"{result}(a0) * {result}(a1)", x, scale)
+        return _rounded(call, f"{result}(a0) * {result}(a1)", x, scale)
     difference = f"{wide}(a0) - {wide}(a2)"
-    return compute(f"{result}({difference}) * {result}(a1)", x, scale, _per_axis(call, x, zero))
+    return _rounded(
+        call, f"{result}({difference}) * {result}(a1)", x, scale, _per_axis(call, x, zero)
+    )
+
+
+def _rounded(call: Call, expr: str, *operands: Value) -> Value:
+    """Of halves as f32; ``compute`` would round their products, too."""
+    wide = [cast(v, DType.F32) if v.type.dtype in (DType.F16, DType.BF16) else v for v in operands]
+    return cast(compute(expr, *wide), call.dtype)
 
 
 @expansion("QuantizeLinear")
@@ -101,5 +121,7 @@ def quantize(call: Call, x: Value, scale: Value, zero: Value | None = None) -> V
 def _quantize_float(call: Call, scaled: Value, zero: Value | None) -> Value:
     """Rounded by the conversion itself; the zero point of a float type is 0."""
     if call.dtype in LARGEST:
-        return saturated(scaled, call.dtype) if call.attr("saturate", 1) else cast(scaled, call.dtype)
+        return (
+            saturated(scaled, call.dtype) if call.attr("saturate", 1) else cast(scaled, call.dtype)
+        )
     return cast(scaled, call.dtype)

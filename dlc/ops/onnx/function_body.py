@@ -37,8 +37,9 @@ def expand_body(call: Call, expand: Expand) -> list[Value]:
     operands = dict(zip(function.input, call.op.operands, strict=False))
     values: dict[str, Value | None] = {"": None, **operands}
     versions = {entry.domain: entry.version for entry in function.opset_import}
+    default = call.graph.opsets.get("", 1)  # bodies of other domains need not say
     for node in function.node:
-        operator = _operator(call, node, versions[node.domain])
+        operator = _operator(call, node, versions.get(node.domain, default))
         results = _apply(call, operator, [values.get(name) for name in node.input], expand)
         values.update(zip(node.output, results, strict=False))
     outputs = [values[name] for name in function.output[: len(call.types)]]

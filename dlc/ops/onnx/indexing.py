@@ -34,7 +34,9 @@ def flat_index(positions: Sequence[Value | Array], dims: Sequence[int]) -> Value
     Value is out of range the result is ``prod(dims)``.
     """
     (first, *_) = (p for p in positions if isinstance(p, Value))
-    operands, terms, outside = [], [], []
+    operands: list[Value] = []
+    terms: list[str] = []
+    outside: list[str] = []
     for position, dim, stride in zip(positions, dims, strides_of(tuple(dims)), strict=True):
         name = f"a{len(operands)}"
         if isinstance(position, Value):
@@ -130,7 +132,6 @@ def reverse_sequence(call: Call, x: Value, lengths: Value) -> Value:
     if time > batch:
         positions.reverse()
         at = reshape(at, [steps, count])
-
 
         positions = [np.arange(count).reshape(-1, 1), transpose(at, (1, 0))]
     dims = x.shape[:2]

@@ -96,8 +96,6 @@ def reduce_log_sum_exp(call: Call, x: Value, axes: Value | None = None) -> Value
 @in_f32
 def arg_reduce(call: Call, x: Value) -> Value:
     axis = normal_axis(call, call.attr("axis"), x.type.rank)
-    if x.type.dtype.is_integer and x.type.dtype.nbytes <= 2:  # exact in f32, which has a kernel
-        x = build.cast(x, DType.F32)
     kind = "max" if call.operator.type == "ArgMax" else "min"
     result = build.arg_reduce(kind, x, axis, bool(call.attr("select_last_index", 0)))
     if call.attr("keepdims"):
@@ -142,3 +140,11 @@ def _shift(x: Value, axis: int, step: int, reverse: bool, fill: int) -> Value:
     sizes = [size - more for size, more in zip(x.shape, border, strict=True)]
     kept = build.slice_(x, border if reverse else zeros, sizes)
     return build.pad(kept, *((zeros, border) if reverse else (border, zeros)), fill)
+
+
+@expansion("TopK")
+@in_f32
+def top_k(call: Call, x: Value, k: Value | None = None) -> Sequence[Value]:
+    """Sorted whatever ``sorted`` says, which then only permits another order."""
+    axis = normal_axis(call, call.attr("axis"), x.type.rank)
+    return build.top_k(x, axis, call.shape[axis], bool(call.attr("largest", 1)))
