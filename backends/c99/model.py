@@ -19,6 +19,16 @@ _POISON = """\
 #define DLC_DEAD(offset, size) ((void)0)
 #endif"""
 
+_PROFILE = """\
+/* With -DDLC_PROFILE the function dlc_profile, yours to write, is called before each step with its
+ * number, and after the last with the number of steps. */
+#ifdef DLC_PROFILE
+void dlc_profile(int step);
+#define DLC_STEP(step) dlc_profile(step)
+#else
+#define DLC_STEP(step) ((void)0)
+#endif"""
+
 
 def model_text(layout: Layout) -> str:
     """The text of model.c."""
@@ -36,6 +46,7 @@ def model_text(layout: Layout) -> str:
     out.line()
     if not layout.on_heap and layout.program.arena_bytes:
         out.extend([*_POISON.split("\n"), ""])
+    out.extend([*_PROFILE.split("\n"), ""])
     for function in layout.functions.distinct:
         out.extend([*function.text.split("\n"), ""])
     _write_run(layout, out)
@@ -63,6 +74,7 @@ def _write_run(layout: Layout, out: Writer) -> None:
         born.setdefault(max(buffer.first, 0), []).append(buffer)
     for call in layout.functions.calls:
         _write_call(layout, call, born.get(call.step.index, ()), body)
+    body.extend(["", f"DLC_STEP({len(layout.functions.calls)});"])
     for copy in layout.program.copies:
         if copy.size:
             out_name = comment(layout.outputs[copy.output].name)
@@ -122,6 +134,7 @@ def _write_call(layout: Layout, call: StepCall, born: Sequence[Buffer], out: Wri
         out.line(f"/* {step.index}: {label}{signature(step)}: in place, nothing to do */")
     else:
         out.line(f"/* {step.index}: {label}{signature(step)}{work} */")
+        out.line(f"DLC_STEP({step.index});")
     for buffer in born:
         out.extend(_allocation(layout, buffer))
     scratch = f"DLC_DEAD({_where(layout, call)});" if _has_scratch(layout, call) else ""

@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 import statistics
 import time
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import cffi
 import numpy as np
@@ -56,17 +56,35 @@ class Module:
     def time(self, repetitions: int = 10, inputs: Mapping[str, Array] | None = None) -> float:
         """Median seconds of a call of the C function, after one to warm up (default: zeros)."""
         given = inputs or {n: np.zeros(t.dims, t.dtype.numpy) for n, t in self.inputs.items()}
-        arrays = _checked(self.inputs, given)
-        outputs = [np.empty(t.dims, t.dtype.numpy) for t in self.outputs.values()]
-        self._call(arrays, outputs)
+        call = self.prepare(given)
+        call()
         seconds = []
         for _ in range(max(repetitions, 1)):
             start = time.perf_counter()
-            self._call(arrays, outputs)
+            call()
             seconds.append(time.perf_counter() - start)
         return statistics.median(seconds)
 
-    def _call(self, inputs: Iterable[Array], outputs: Iterable[Array]) -> None:
+    def prepare(self, inputs: Mapping[str, Array]) -> Callable[[], None]:
+        """A function that does nothing but call the C function on these inputs, for timing it.
+
+        It is for one thread. Raises InputError as ``run`` does.
+        """
+        arrays = _checked(self.inputs, inputs)
+        outputs = [np.empty(t.dims, t.dtype.numpy) for t in self.outputs.values()]
+        given, made = self._structs(arrays, outputs)
+        arena = self._arena()
+        address = self._ffi.cast("void *", arena.ctypes.data)
+        function, kept = self._function, (arrays, outputs, arena)
+
+        def call(_kept: object = kept) -> None:
+            status = function(given, made, address)
+            if status:
+                self._complain(status)
+
+        return call
+
+    def _structs(self, inputs: Iterable[Array], outputs: Iterable[Array]) -> tuple[Any, Any]:
         ffi, name = self._ffi, self.metadata["c_name"]
         given, made = ffi.new(f"{name}_inputs *"), ffi.new(f"{name}_outputs *")
         for struct, fields, arrays in ((given, "inputs", inputs), (made, "outputs", outputs)):
@@ -74,18 +92,28 @@ class Module:
                 setattr(struct, field["c_name"], ffi.cast("void *", array.ctypes.data))
         if self._weights is not None:
             setattr(given, "weights", ffi.cast("void *", self._weights.ctypes.data))  # noqa: B010
+        return given, made
+
+    def _call(self, inputs: Iterable[Array], outputs: Iterable[Array]) -> None:
+        given, made = self._structs(inputs, outputs)
         try:
             arena = self._arenas.pop()
         except IndexError:
-            needed = 0 if self.metadata["memory"] == "heap" else self.arena_bytes
-            arena = _aligned(needed, ALIGN)
-        status = self._function(given, made, ffi.cast("void *", arena.ctypes.data))
+            arena = self._arena()
+        status = self._function(given, made, self._ffi.cast("void *", arena.ctypes.data))
         self._arenas.append(arena)
+        if status != STATUSES["OK"]:
+            self._complain(status)
+
+    def _arena(self) -> Array:
+        return _aligned(0 if self.metadata["memory"] == "heap" else self.arena_bytes, ALIGN)
+
+    def _complain(self, status: int) -> NoReturn:
+        name = self.metadata["c_name"]
         if status == STATUSES["BAD_INDEX"]:
             raise InputError(f"an index computed or given in the inputs of {name} is out of range")
-        if status != STATUSES["OK"]:
-            meaning = next((s for s, n in STATUSES.items() if n == status), "unknown")
-            raise DlcError(f"{name}_run returned status {status} ({meaning.lower()})")
+        meaning = next((s for s, n in STATUSES.items() if n == status), "unknown")
+        raise DlcError(f"{name}_run returned status {status} ({meaning.lower()})")
 
     def _read_weights(self) -> Array | None:
         weights = self.metadata["weights"]
@@ -101,8 +129,8 @@ class Module:
 
 
 def build(source_dir: str | Path, *, compiler: Compiler | str | None = None,
-          flags: Sequence[str] = DEFAULT_FLAGS) -> Module:  # fmt: skip
-    """Compile an emitted folder (or find it in the cache) and load it.
+          flags: Sequence[str] = DEFAULT_FLAGS, more_sources: Sequence[Path] = ()) -> Module:  # fmt: skip
+    """Compile an emitted folder (or find it in the cache), and perhaps more C, and load it.
 
     Raises BuildError when the folder is not one of dlc's, without a compiler, or when it fails.
     """
@@ -110,6 +138,7 @@ def build(source_dir: str | Path, *, compiler: Compiler | str | None = None,
     metadata = read_metadata(folder)
     sources = [folder / file for file in metadata["files"]
                if file.endswith(".c") and file != "selftest.c"]  # fmt: skip
+    sources += more_sources
     if compiler is None or isinstance(compiler, str):
         compiler = find_compiler(compiler)
     return Module(folder, build_shared(sources, compiler=compiler, flags=flags))

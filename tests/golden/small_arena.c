@@ -15,6 +15,15 @@
 #define DLC_DEAD(offset, size) ((void)0)
 #endif
 
+/* With -DDLC_PROFILE the function dlc_profile, yours to write, is called before each step with its
+ * number, and after the last with the number of steps. */
+#ifdef DLC_PROFILE
+void dlc_profile(int step);
+#define DLC_STEP(step) dlc_profile(step)
+#else
+#define DLC_STEP(step) ((void)0)
+#endif
+
 /* contract: f32[2,3], f32[3,4] -> f32[2,4] */
 static void contract_fc_relu(const float *restrict in0, const float *restrict in1,
                              float *restrict out) {
@@ -77,21 +86,28 @@ int small_run(const small_inputs *in, small_outputs *out, void *arena) {
     DLC_DEAD(0, 64);
 
     /* 0: fc+relu; contract: f32[2,3], f32[3,4] -> f32[2,4], 24 MACs */
+    DLC_STEP(0);
     contract_fc_relu(in->x, small_fc_weight, (float *)mem);
 
     /* 1: map: f32[2,4] -> f32[2,4] */
+    DLC_STEP(1);
     map((float *)mem);
 
     /* 2: add; map: f32[2,4] -> f32[2,4] */
+    DLC_STEP(2);
     map_add((float *)mem, (float *)(mem + 32));
 
     /* 3: add; map: f32[2,4], f32[2,4] -> f32[2,4] */
+    DLC_STEP(3);
     map_add_2((float *)(mem + 32), (float *)mem);
     DLC_DEAD(32, 32);
 
     /* 4: transpose: f32[2,4] -> f32[4,2] */
+    DLC_STEP(4);
     transpose((float *)mem, out->y);
     DLC_DEAD(0, 32);
+
+    DLC_STEP(5);
 
     /* output x again: a copy of what lives elsewhere */
     memcpy(out->x_again, in->x, 24);
