@@ -139,13 +139,12 @@ class Combination(OpPattern):
         if value is None:
             match.missed("an operand of {} is absent", reader.operator.label)
             return
-        shared = value.user is not reader
-        if not (shared and len(self.members) == 1):
-            for found in self.fits(value.op, match):
-                yield from found.captured(self.name, value)
-        if len(self.members) == 1:  # a value is the product of itself
-            start = _Split((_Member(value, False, reader),), self.operation.neutral, ())
-            for found in self._fits([start], value.op, match):
+        whole = _Split((_Member(value, False, reader),), self.operation.neutral, ())
+        alone = self._fits([whole], value.op, match) if len(self.members) == 1 else ()
+        ways = [self.fits(value.op, match), alone]  # a value is the product of itself
+        # what others read too is better left alone, if that will do
+        for way in ways if value.user is reader else ways[::-1]:
+            for found in way:
                 yield from found.captured(self.name, value)
 
     # ---- taking apart -----------------------------------------------------------------------
