@@ -27,7 +27,17 @@ This page is made from the headers (`python -m dlc.testing.contracts > docs/kern
 # what other kernels are made of; the rest is known by what it defines
 _SHARED = frozenset(
     f"dlc_{part}"
-    for part in ("bits", "exact", "fma", "kernel", "lanes", "quadrant", "status", "tap")
+    for part in (
+        "bits",
+        "exact",
+        "fma",
+        "kernel",
+        "lanes",
+        "quadrant",
+        "recurrence",
+        "status",
+        "tap",
+    )
 )
 
 

@@ -23,7 +23,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from node_suite import cases, run_batch  # noqa: E402  # found beside this folder
+from node_suite import cases, run_batch  # found beside this folder
 
 BATCH = 24
 

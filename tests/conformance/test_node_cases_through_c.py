@@ -12,8 +12,8 @@ from node_suite import cases, run_batch
 OPERATORS = {
     "ArgMax": 16, "ArgMin": 16, "BitCast": 10, "BitShift": 28, "BitwiseAnd": 4, "BitwiseNot": 3,
     "BitwiseOr": 4, "BitwiseXor": 4, "ConvInteger": 2, "CumProd": 9, "CumSum": 9,
-    "DequantizeLinear": 14, "DynamicQuantizeLinear": 3, "GatherElements": 3, "GatherND": 3,
-    "MatMulInteger": 1, "OneHot": 6, "QLinearConv": 1, "QLinearMatMul": 8, "QuantizeLinear": 13,
+    "DequantizeLinear": 14, "DynamicQuantizeLinear": 3, "GRU": 6, "GatherElements": 3, "GatherND": 3,
+    "LSTM": 6, "MatMulInteger": 1, "OneHot": 6, "QLinearConv": 1, "QLinearMatMul": 8, "QuantizeLinear": 13,
     "ReverseSequence": 3, "ScatterElements": 7, "ScatterND": 7, "TensorScatter": 3, "TopK": 7,
     "Trilu": 18,
 }  # fmt: skip
