@@ -5,12 +5,13 @@ from __future__ import annotations
 import difflib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Any, ClassVar
 
 import numpy as np
 from onnx import defs
 
-from dlc.errors import DlcError, PassError, UnsupportedError
+from dlc.errors import DlcError, UnsupportedError
 from dlc.ir.graph import Graph, Op, Value
 from dlc.ir.operator import Array, Constant, Input, Operator, Output
 from dlc.ir.scalars import convert
@@ -61,12 +62,14 @@ class Decompose(Pass):
     ops: tuple[str, ...] = (
         "Attention", "BatchNormalization", "Celu", "Gelu", "Gemm", "GroupNormalization", "HardSwish",
         "LayerNormalization", "LogSoftmax", "MeanVarianceNormalization", "Mish", "RMSNormalization",
-        "RotaryEmbedding", "Softmax", "Swish",
+        "RotaryEmbedding", "Softmax",
     )  # fmt: skip
 
-    def run(self, graph: Graph) -> tuple[Graph, bool]:
+    def __post_init__(self) -> None:
         for type in self.ops:
             _require_decomposable(type)
+
+    def run(self, graph: Graph) -> tuple[Graph, bool]:
         changed = False
         for op in graph.ops:
             if is_onnx(op, *self.ops):
@@ -80,20 +83,23 @@ class Decompose(Pass):
         return graph, changed
 
 
+@cache
+def _schemas() -> dict[str, Any]:
+    return {schema.name: schema for schema in defs.get_all_schemas() if not schema.domain}
+
+
 def _require_decomposable(type: str) -> None:
-    """Raise PassError unless something is known that the operator is made of."""
-    known: dict[str, Any] = {
-        schema.name: schema for schema in defs.get_all_schemas() if not schema.domain
-    }
+    """Raise ValueError unless something is known that the operator is made of."""
+    known = _schemas()
     if type not in known:
         near = difflib.get_close_matches(type, known, n=3)
         hint = f"; did you mean {' or '.join(near)}?" if near else ""
-        raise PassError(f"decompose: ONNX has no operator {type!r}{hint}")
+        raise ValueError(f"ONNX has no operator {type!r}{hint}")
     if type in _OWN:
         return
     schema = known[type]
     if not schema.has_function and not schema.has_context_dependent_function:
-        raise PassError(f"decompose: ONNX does not say what {type} is made of; leave it out of ops")
+        raise ValueError(f"ONNX does not say what {type} is made of; leave it out of ops")
 
 
 def _body(op: Op) -> Graph:

@@ -149,22 +149,20 @@ class _Sweep:
     def settle(self, region: _Region) -> bool:
         """Take the transposes out of a region if that pays."""
         removed = [op for op in region if op not in self.plans]
+        whole = self.needed(region)
         kept = dict(region)
-        needed = self.needed(kept)
-        if needed > len(removed):
-            for op in self.loose_ends(kept):
+        if whole > len(removed):
+            for op in self.loose_ends(region):
                 del kept[op]
-            needed = self.needed(kept)
-        if needed > len(removed):
-            for op in removed[:1]:
-                refuse(
-                    FoldTranspose.name, op, f"it would take {needed} transposes for {len(removed)}"
-                )
-            return False
-        if needed == len(removed) and not any(op in self.plans for op in kept):
-            return False
-        self.rewrite(kept)
-        return True
+        needed = self.needed(kept)
+        even = needed == len(removed) and any(op in self.plans for op in kept)
+        if needed < len(removed) or even:
+            self.rewrite(kept)
+            return True
+        if whole > len(removed):
+            reason = f"it would take {whole} transposes for {len(removed)}"
+            refuse(FoldTranspose.name, removed[0], reason)
+        return False
 
     def exits(self, region: _Region) -> Iterator[Value]:
         """Values that something outside of the region reads."""

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import ClassVar
 
-from dlc.errors import DlcError, PassError
+from dlc.errors import DlcError, ModelError
 from dlc.ir.graph import Graph, Op, Value, infer_types
 from dlc.ir.operator import Constant, Input, Output
 from dlc.ir.types import Symbol, TensorType
@@ -21,8 +21,9 @@ class FreezeShapes(Pass):
 
     `freeze-shapes{dims=(N=1,T=16)}` fixes dims by name, `shapes=(image=1x3x224x224)` all dims of an
     input; without either, every dim becomes its upper bound. Sizes that depend on data stay symbolic.
-    The same results for inputs of those sizes; inputs of others are refused from then on. Run
-    `fold-constants` afterwards: what the model computes from shapes is known then.
+    A name the graph does not have is a mistake, so a dim is fixed once. The same results for inputs of
+    those sizes; inputs of others are refused from then on. Run `fold-constants` afterwards: what the
+    model computes from shapes is known then.
 
     Before:
 
@@ -47,6 +48,12 @@ class FreezeShapes(Pass):
     dims: tuple[str, ...] = ()
     shapes: tuple[str, ...] = ()
 
+    def __post_init__(self) -> None:
+        for text in self.dims:
+            _size(_assignment(text)[1])
+        for text in self.shapes:
+            _shape(_assignment(text)[1])
+
     def run(self, graph: Graph) -> tuple[Graph, bool]:
         sizes = self._sizes(graph)
         return graph, bool(sizes) and _freeze(graph, sizes)
@@ -63,21 +70,18 @@ class FreezeShapes(Pass):
         for name, text in map(_assignment, self.shapes):
             if name not in inputs:
                 raise _unknown("input", name, inputs)
-            shape, type = (
-                [_size(size) for size in text.split("x")] if text else [],
-                inputs[name].type,
+            shape, type = _shape(text), inputs[name].type
+            fits = len(shape) == type.rank and all(
+                isinstance(dim, Symbol) or dim == size
+                for dim, size in zip(type.shape, shape, strict=True)
             )
-            if len(shape) != type.rank:
-                raise PassError(
-                    f"freeze-shapes: input {name!r} is {type}, which has not {len(shape)} dims"
+            if not fits:
+                raise ModelError(
+                    f"freeze-shapes: input {name!r} is {type}, which cannot become {text}"
                 )
             for dim, size in zip(type.shape, shape, strict=True):
                 if isinstance(dim, Symbol):
                     _set(sizes, dim, size)
-                elif dim != size:
-                    raise PassError(
-                        f"freeze-shapes: input {name!r} is {type}; {dim} cannot become {size}"
-                    )
         if not self.dims and not self.shapes:
             sizes = {symbol: symbol.bound for symbol in symbols.values()}
         return sizes
@@ -86,32 +90,34 @@ class FreezeShapes(Pass):
 def _assignment(text: str) -> tuple[str, str]:
     name, equals, value = text.rpartition("=")
     if not equals:
-        raise PassError(
-            f"freeze-shapes: {text!r} is not NAME=SIZE, as in dims=(N=1) or shapes=(x=1x3)"
-        )
+        raise ValueError(f"{text!r} is not NAME=SIZE, as in dims=(N=1) or shapes=(x=1x3)")
     return name.strip(), value.strip()
 
 
 def _size(text: str) -> int:
     if not text.isdigit():
-        raise PassError(f"freeze-shapes: {text!r} is not a size")
+        raise ValueError(f"{text!r} is not a size, as in dims=(N=1) or shapes=(x=1x3)")
     return int(text)
 
 
+def _shape(text: str) -> list[int]:
+    return [_size(size) for size in text.split("x")] if text else []
+
+
 def _set(sizes: Sizes, symbol: Symbol, size: int) -> None:
+    known = sizes.setdefault(symbol, size)
     if size > symbol.bound:
-        raise PassError(
-            f"freeze-shapes: dim {symbol.name!r} cannot become {size}: it is at most {symbol.bound}"
-        )
-    if sizes.setdefault(symbol, size) != size:
-        raise PassError(
-            f"freeze-shapes: dim {symbol.name!r} cannot become both {sizes[symbol]} and {size}"
-        )
+        why = f"it is at most {symbol.bound}"
+    elif known != size:
+        why = f"another option says {known}"
+    else:
+        return
+    raise ModelError(f"freeze-shapes: dim {symbol.name!r} cannot become {size}: {why}")
 
 
-def _unknown(kind: str, name: str, known: Iterable[str]) -> PassError:
+def _unknown(kind: str, name: str, known: Iterable[str]) -> ModelError:
     listed = ", ".join(map(repr, known)) or "none"
-    return PassError(f"freeze-shapes: the graph has no {kind} {name!r} to fix; it has {listed}")
+    return ModelError(f"freeze-shapes: the graph has no {kind} {name!r} to fix; it has {listed}")
 
 
 def _symbols(type: TensorType) -> Iterator[Symbol]:
@@ -152,7 +158,7 @@ def _inferred(op: Op, types: tuple[TensorType, ...], sizes: Sizes) -> tuple[Tens
     try:
         found = infer_types(op.operator, op.operands)
     except DlcError as error:
-        raise PassError(f"freeze-shapes: these sizes do not suit {op!r}: {error}") from None
+        raise ModelError(f"freeze-shapes: these sizes do not suit {op!r}: {error}") from None
     for old, new in zip(types, found, strict=True):
         for before, after in zip(old.shape, new.shape, strict=True):
             if isinstance(before, Symbol) and isinstance(after, int):

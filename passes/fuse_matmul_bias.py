@@ -53,9 +53,8 @@ class FuseMatMulBias(RulePass):
         return [FuseBias(), FuseTransposedLeft(), FuseTransposedRight()]
 
 
-#: what Gemm takes besides floats, since operator set 9
-_INTEGERS = {DType.I32, DType.I64, DType.U32, DType.U64}
-_FLOATS = {DType.F32, DType.F64, DType.F16}
+#: ONNX has a Gemm of integers, but onnxruntime has not
+_DTYPES = {DType.F32, DType.F64, DType.F16}
 
 
 class FuseBias(Rule):
@@ -79,8 +78,8 @@ class FuseBias(Rule):
             return f"a product of {rank} axes has no Gemm; its contract will take the epilogue"
         if onnx_operator(match.root).version < 7 or operator.version < 7:
             return "it broadcasts as before opset 7"
-        if type.dtype not in _FLOATS and not (type.dtype in _INTEGERS and operator.version >= 9):
-            return f"there is no Gemm of {type.dtype.value} in opset {operator.version}"
+        if type.dtype not in _DTYPES:
+            return f"runtimes have no Gemm of {type.dtype.value}"
         return None if _broadcasts(bias, type) else f"{bias} does not broadcast to {type}"
 
     def rewrite(self, match: Match) -> Value:

@@ -10,7 +10,7 @@ from typing import ClassVar
 
 import numpy as np
 
-from dlc.errors import PassError
+from dlc.errors import InputError
 from dlc.ir.graph import Graph, Op, Value
 from dlc.ir.operator import Array
 from dlc.ops.onnx.channels import Channels, Kept, conv_operands, kept_by, picked
@@ -61,6 +61,7 @@ class PruneChannels(Pass):
 
     name: ClassVar[str] = "prune-channels"
     contract: ClassVar[str] = "approximate"
+    tolerance: ClassVar[float] = 1.0
     masks: str = ""
     threshold: float = 0.0
 
@@ -98,7 +99,7 @@ class PruneChannels(Pass):
         keep = ~(least <= self.threshold)  # NaN stays
         if mask is not None:
             if mask.shape != keep.shape:
-                raise PassError(
+                raise InputError(
                     f"prune-channels: the mask of {conv.label!r} has shape {list(mask.shape)}, "
                     f"its channels are {len(keep)}"
                 )
@@ -113,11 +114,11 @@ def _read_masks(path: str, graph: Graph) -> Mapping[str, Array]:
         with np.load(Path(path), allow_pickle=False) as archive:
             masks = dict(archive.items())
     except (OSError, ValueError, EOFError) as error:
-        raise PassError(f"prune-channels: {path} is no .npz file of masks ({error})") from None
+        raise InputError(f"prune-channels: {path} is no .npz file of masks ({error})") from None
     known = {op.label for op in graph.ops if is_onnx(op, "Conv")}
     for name in masks:
         if name not in known:
-            raise PassError(
+            raise InputError(
                 f"prune-channels: {path} has a mask for {name!r}, which is no Conv of the model"
             )
     return masks
