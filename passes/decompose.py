@@ -16,7 +16,7 @@ from dlc.ir.graph import Graph, Op, Value
 from dlc.ir.operator import Array, Constant, Input, Operator, Output
 from dlc.ir.scalars import convert
 from dlc.ops.onnx.expansion import Call
-from dlc.ops.onnx.function_body import expand_body
+from dlc.ops.onnx.function_body import expand_body, has_function_body
 from dlc.ops.onnx.named import apply, onnx_operator, transposed
 from dlc.ops.onnx.operator import OnnxOperator, is_onnx, schema_of
 from dlc.rewrite.base import Pass
@@ -118,6 +118,8 @@ def _body(op: Op) -> Graph:
             operands.append(trial.add_input(f"operand{index}", value.type))
     twin = trial.add(op.operator, operands, types=op.types)
     own = _OWN.get(onnx_operator(op).type)
+    if own is None and not has_function_body(onnx_operator(op)):
+        raise UnsupportedError(f"ONNX has no body of it in version {onnx_operator(op).version}")
     values = list(own(twin)) if own is not None else expand_body(Call(twin), _known)
     if [value.type for value in values] != list(op.types):
         raise UnsupportedError("its body gives another type")

@@ -58,6 +58,7 @@ def test_operands_stay_the_same_values() -> None:
          + Y, 15, "it is in training mode"),
         ('%x = input() "x" : f32[2,3]\n%y = onnx.Gemm(%x, %x, %x) {transB = 1, broadcast = 1} : f32[2,2]' + Y, 6,
          "it broadcasts as before opset 7"),
+        (X + "%y = onnx.Softmax(%x)" + Y, 11, "ONNX has no body of it in version 11"),
     ],
 )  # fmt: skip
 def test_refuses_with_a_reason(body: str, opset: int, reason: str) -> None:

@@ -14,6 +14,10 @@ from dlc.ops.onnx.operator import OnnxOperator
 
 CONV = '%x = input() "x" : f32[1,2,3,3]\n'
 W = "%w = constant() {value = dense<f32[1,2,1,1] 1.0 2.0>}\n"
+MATRIX = """%x = input() "x" : f32[2,2]
+%w = constant() {value = dense<f32[2,2] 1.0 2.0 3.0 4.0>}
+"""
+YZ = '\noutput(%y, %z) {names = ["y", "z"]}'
 Y = '\noutput(%y) {names = ["y"]}'
 TWO = "%y = onnx.Conv(%x, %w)\n%z = onnx.Conv(%x, %w)\n" + 'output(%y, %z) {names = ["y", "z"]}'
 
@@ -37,9 +41,7 @@ TWO = "%y = onnx.Conv(%x, %w)\n%z = onnx.Conv(%x, %w)\n" + 'output(%y, %z) {name
         ("merge-parallel-matmul", '%x = input() "x" : f32[2,2]\n'
          "%w = constant() {value = dense<f32[2,2] 1.0 2.0 3.0 4.0>}\n%y = onnx.Gemm(%x, %w)" + Y,
          "no other product like it reads its operand"),
-        ("merge-parallel-matmul{max_bytes=1}", '%x = input() "x" : f32[2,2]\n'
-         + "%w = constant() {value = dense<f32[2,2] 1.0 2.0 3.0 4.0>}\n%y = onnx.MatMul(%x, %w)\n"
-         + '%z = onnx.MatMul(%x, %w)\noutput(%y, %z) {names = ["y", "z"]}',
+        ("merge-parallel-matmul{max_bytes=1}", MATRIX + "%y = onnx.MatMul(%x, %w)\n%z = onnx.MatMul(%x, %w)" + YZ,
          "the matrix would have 32 bytes"),
     ],
 )  # fmt: skip

@@ -185,8 +185,8 @@ def _slice(op: Op, moved: Moved, perm: Perm) -> Permuted | str:
     there = tuple(perm[axis_from_front(int(axis), len(perm))] for axis in axes)
     if operator.version < 10:  # onnx infers its shape only for axes in order
         bounds = zip(there, operator.attr("starts"), operator.attr("ends"), strict=True)
-        axes, begins, ends = zip(*sorted(bounds), strict=True)
-        moved_bounds = with_attributes(operator, axes=axes, starts=begins, ends=ends)
+        ordered, begins, ends = zip(*sorted(bounds), strict=True)
+        moved_bounds = with_attributes(operator, axes=ordered, starts=begins, ends=ends)
         return Permuted(moved_bounds, op.operands, perm)
     head = (*op.operands[:3], np.array(there, np.int64))
     return Permuted(operator, (*head, *op.operands[4:]), perm)

@@ -18,6 +18,7 @@ import onnx
 
 from dlc.errors import UnsupportedError
 from dlc.ir.operator import Array, Arrays
+from dlc.ir.types import DType, TensorType
 
 if TYPE_CHECKING:
     from onnx.reference import ReferenceEvaluator
@@ -105,6 +106,31 @@ def _along_rest(operator: OnnxOperator, operands: Arrays) -> Sequence[Array] | N
     return [np.asarray(_run(newer, [flat])[0]).reshape(x.shape)]
 
 
+def _max_pool(operator: OnnxOperator, operands: Arrays) -> Sequence[Array] | None:
+    """Wrong for pads that differ between the ends of an axis, for ceil_mode and for three axes."""
+    (x,), kernel = operands, operator.attr("kernel_shape")
+    if operator.results > 1 or x is None or operator.attr("auto_pad") != "NOTSET":
+        return None
+    rank = len(kernel)
+    ones, begins = (1,) * rank, (operator.attr("pads") or (0,) * rank)[:rank]
+    strides, dilations = operator.attr("strides") or ones, operator.attr("dilations") or ones
+    spread = [(k - 1) * d + 1 for k, d in zip(kernel, dilations, strict=True)]
+    # as far as the last window reaches, with ceil_mode beyond the padding
+    (result,) = operator.infer([TensorType(DType.of(x), x.shape)])
+    if 0 in result.dims:
+        return [np.empty(result.dims, x.dtype)]
+    reach = zip(result.dims[2:], strides, spread, x.shape[2:], begins, strict=True)
+    more = [max((n - 1) * step + span - size - front, 0) for n, step, span, size, front in reach]
+    least = -np.inf if np.issubdtype(x.dtype, np.floating) else np.iinfo(x.dtype).min
+    around = [(0, 0), (0, 0), *zip(begins, more, strict=True)]
+    padded = np.pad(x, around, constant_values=x.dtype.type(least))
+    windows = np.lib.stride_tricks.sliding_window_view(padded, spread, tuple(range(2, x.ndim)))
+    every = [slice(None, None, step) for step in strides]
+    inside = [slice(None, None, step) for step in dilations]
+    found = windows[(slice(None), slice(None), *every, *inside)].max(tuple(range(-rank, 0)))
+    return [found[tuple(slice(size) for size in result.dims)]]
+
+
 def _one_hot(operator: OnnxOperator, operands: Arrays) -> Sequence[Array] | None:
     """A depth of shape [1] is a scalar too."""
     indices, depth, values = operands
@@ -172,6 +198,7 @@ _CORRECTIONS: dict[str, Correction] = {
     "GroupNormalization": _group_normalization,
     "Hardmax": _along_rest,
     "LogSoftmax": _along_rest,
+    "MaxPool": _max_pool,
     "OneHot": _one_hot,
     "Pad": _pad,
     "Resize": _resize,
