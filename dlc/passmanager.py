@@ -34,7 +34,7 @@ __all__ = [
     "load_file",
 ]  # fmt: skip
 
-_PREPARE = "fold-constants,drop-identity,fold-bn"
+_PREPARE = "fold-constants,drop-identity,fold-bn,drop-expand"
 _LOWER = "expand-ops,dce,fold-constants,drop-identity"
 _FUSE = "fuse-maps,fuse-conv-relu"
 _PLACE = "liveness,plan-arena"
@@ -52,11 +52,14 @@ PIPELINES["mcu"] = PIPELINES["Os"].replace("plan-arena", "plan-arena{align=4}")
 # servers: buffers start on cache lines, which the widest vector loads never straddle
 PIPELINES["server"] = PIPELINES["O2"].replace("plan-arena", "plan-arena{align=64}")
 PIPELINES["default"] = PIPELINES["O2"]
-# ONNX in, ONNX out: what keeps to named ops, so that any runtime finds the ops it knows
+# ONNX in, ONNX out: what keeps to named ops, so that any runtime finds the ops it knows, and its
+# integer kernels the quantisation around them
+_ONNX = _PREPARE.replace("fold-constants", "fold-constants{keep_quantised=true}")
 PIPELINES["onnx"] = (
-    f"{_PREPARE},strength-reduce,fold-pad,fold-transpose,fuse-matmul-bias,split-concat,"
-    "recognise-layernorm,recognise-gelu,recognise-hardswish,"
-    f"again({_PREPARE},hoist-reshape,fold-transpose,cse,dce)"
+    f"{_ONNX},strength-reduce{{signed_zeros=false}},fold-softmax,fold-pad,fold-transpose,"
+    "merge-parallel-matmul,fuse-matmul-bias,split-concat,concat-to-pad,"
+    "recognise-layernorm,recognise-gelu,recognise-hardswish,recognise-prelu,recognise-softmax,"
+    f"again({_ONNX},fold-conv-affine,fold-norm-affine,hoist-reshape,fold-transpose,cse,dce)"
 )
 
 _MAX_ROUNDS = 10

@@ -16,6 +16,7 @@ from dlc.ops.core.pad import Pad
 from dlc.ops.core.reshape import Reshape
 from dlc.ops.core.slice import Slice
 from dlc.ops.core.transpose import Transpose
+from dlc.ops.onnx.named import reshaped
 from dlc.ops.onnx.operator import OnnxOperator
 from dlc.rewrite.driver import Rule, RulePass
 from dlc.rewrite.pattern import Match, OpPattern, op, value
@@ -28,7 +29,8 @@ class DropIdentity(RulePass):
     Identity, Dropout in inference, casts to the same dtype, reshapes and expands to the same shape,
     transposes that keep the order, padding by nothing, slices of everything, a concat of one;
     transpose of a transpose, reshape of a reshape, and a cast there and back that loses nothing. A
-    core transpose that moves only dims of 1 becomes a reshape, which needs no copy.
+    transpose that moves only dims of 1 becomes a reshape, which needs no copy: a named one beside a
+    reshape, which takes it in, and every core one.
 
     Before:
 
@@ -55,7 +57,7 @@ class DropIdentity(RulePass):
     def rules(self) -> Sequence[Rule]:
         return [
             DropNoOp(), DropDropout(), DropCastPair(), MergeTransposes(), MergeReshapes(),
-            TransposeToReshape(),
+            TransposeToReshape(), TransposeBesideReshape(),
         ]  # fmt: skip
 
 
@@ -188,6 +190,30 @@ class TransposeToReshape(Rule):
 
     def rewrite(self, match: Match) -> Value:
         return match.graph.add(Reshape(match.root.types[0].dims), [match["x"]]).result
+
+
+class TransposeBesideReshape(Rule):
+    """A named Transpose that moves only dims of 1, as a Reshape that another Reshape takes in."""
+
+    name: ClassVar[str] = "transpose-beside-reshape"
+    pattern: ClassVar[OpPattern] = op("onnx.Transpose", value("x"))
+
+    def check(self, match: Match) -> str | None:
+        x, result = match["x"], match.root.result
+        if not x.type.is_static or 0 in x.type.shape:
+            return "the shape is not fixed, or has a zero"
+        reason = _check_transpose(match.root, x)
+        if reason is not None:
+            return reason
+        if x.type.with_shape(result.type.shape) != result.type:
+            return "it changes more of the type than the shape"
+        after = result.uses and all(use.op.operator.label in _RESHAPES for use in result.uses)
+        return None if after or x.op.operator.label in _RESHAPES else "no reshape is beside it"
+
+    def rewrite(self, match: Match) -> Value:
+        operator = match.root.operator
+        assert isinstance(operator, OnnxOperator)
+        return reshaped(match["x"], match.root.types[0].shape, operator.version)
 
 
 class MergeReshapes(Rule):

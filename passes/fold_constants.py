@@ -16,6 +16,7 @@ from dlc.ops.purity import is_pure
 from dlc.rewrite.base import Pass
 from dlc.rewrite.driver import erase_dead, refuse
 
+_QUANTISATION = ("onnx.QuantizeLinear", "onnx.DequantizeLinear")
 _SMALL_BYTES = 1 << 16
 _GROWTH = 4
 _MAX_MACS = 1 << 30
@@ -29,7 +30,9 @@ class FoldConstants(Pass):
 
     An op stays when its results would need more than `max_bytes`, or are both over 64 KiB and over
     four times its operands (a `ConstantOfShape` or `Expand` is smaller as an op), or when computing
-    them would take too long. Random ops are never folded.
+    them would take too long. Random ops are never folded. With `keep_quantised`, the quantisation and
+    dequantisation of constants stays too where the graph quantises activations: a runtime's integer
+    kernels are found by it.
 
     Before:
 
@@ -53,11 +56,16 @@ class FoldConstants(Pass):
     name: ClassVar[str] = "fold-constants"
     contract: ClassVar[str] = "reassociates"
     max_bytes: int = 1 << 28
+    keep_quantised: bool = False
 
     def run(self, graph: Graph) -> tuple[Graph, bool]:
         changed = False
+        kept = _QUANTISATION if self.keep_quantised and _quantises(graph) else ()
         for op in graph.ops:
             if isinstance(op.operator, Constant | Input | Output):
+                continue
+            if op.operator.label in kept:
+                refuse(self.name, op, "activations are quantised as well")
                 continue
             arrays = self._fold(op)
             if arrays is None:
@@ -100,6 +108,15 @@ class FoldConstants(Pass):
         if op.operator.cost(op.operand_types, op.types).macs > _MAX_MACS:
             return "computing it takes too long"
         return None
+
+
+def _quantises(graph: Graph) -> bool:
+    """Whether anything that is no constant is quantised."""
+    return any(
+        op.operator.label == "onnx.QuantizeLinear"
+        and any(value is not None and value.constant is None for value in op.operands)
+        for op in graph.ops
+    )
 
 
 def _from_type(op: Op) -> Array | None:
