@@ -53,6 +53,8 @@ class MergeParallelConv(Pass):
 
     name: ClassVar[str] = "merge-parallel-conv"
     contract: ClassVar[str] = "reassociates"
+    #: another algorithm of a runtime, and what a sigmoid makes of it where it is close to 0
+    tolerance: ClassVar[float] = 4096.0
     max_bytes: int = 1 << 26
 
     def run(self, graph: Graph) -> tuple[Graph, bool]:

@@ -3,16 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Collection
-
-import numpy as np
+from collections.abc import Collection, Iterator
 
 from dlc.ir.graph import Op, Value
 from dlc.ir.operator import Array
 from dlc.ops.onnx.named import BROADCASTING, POINTWISE, onnx_operator
-
-#: a broadcast constant is not written out beyond this to see whether it still broadcasts
-_MAX_ELEMENTS = 1 << 20
 
 Operands = list[Value | Array | None]
 
@@ -49,14 +44,29 @@ def in_shape(op: Op, main: Collection[Value], shape: tuple[int, ...]) -> Operand
 
 
 def _rebroadcast(array: Array, before: tuple[int, ...], after: tuple[int, ...]) -> Array | None:
-    """The array of equal size that broadcasts to ``after`` as ``array`` does to ``before``."""
+    """The elements of ``array`` so that they broadcast to ``after`` as they do to ``before``."""
     if array.size == 1:
         return array.reshape(())
-    if math.prod(before) > _MAX_ELEMENTS or 0 in before:
-        return None
-    full = np.broadcast_to(array, before).reshape(after)
-    for axis in range(full.ndim):
-        first = full.take([0], axis)
-        if np.array_equal(np.broadcast_to(first, full.shape), full):
-            full = first
-    return np.ascontiguousarray(full) if full.size <= array.size else None
+    own = (1,) * (len(before) - array.ndim) + array.shape
+    shape: tuple[int, ...] = ()
+    for old, new in _groups(before, after):
+        size = math.prod(own[old])
+        if size not in (1, math.prod(before[old])):
+            return None  # it varies along some of these axes only, which are mixed now
+        shape += after[new] if size > 1 else (1,) * len(after[new])
+    return array.reshape(shape)
+
+
+def _groups(before: tuple[int, ...], after: tuple[int, ...]) -> Iterator[tuple[slice, slice]]:
+    """The smallest runs of axes that hold as many elements in both shapes, which have no zeros."""
+    i = j = 0
+    while i < len(before) and j < len(after):
+        start, p, q = (i, j), before[i], after[j]
+        i, j = i + 1, j + 1
+        while p != q:
+            if p < q:
+                p, i = p * before[i], i + 1
+            else:
+                q, j = q * after[j], j + 1
+        yield slice(start[0], i), slice(start[1], j)
+    yield slice(i, len(before)), slice(j, len(after))  # ones
