@@ -101,7 +101,7 @@ class ScaledDotProduct(Rule):
             return f"query and value are of types {q} and {v}"
         keys = _keys_shape(match)
         if keys != (*q.shape[:-2], v.shape[-2], q.shape[-1]):
-            return f"the keys have the shape {list(keys)}, transposed"
+            return f"the keys have the shape {list(keys)}"
         if not (q.is_static and v.is_static):
             return "the shapes are not fixed"
         if weights.shape != (*q.shape[:-1], v.shape[-2]):

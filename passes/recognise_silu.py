@@ -10,7 +10,7 @@ from dlc.ir.graph import Value
 from dlc.ops.onnx.recognition import named, refusal
 from dlc.rewrite.algebra import inverse, product, total
 from dlc.rewrite.driver import Rule, RulePass
-from dlc.rewrite.pattern import Match, OpPattern, either, op, value
+from dlc.rewrite.pattern import Match, OpPattern, op, value
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,26 +43,32 @@ class RecogniseSilu(RulePass):
     contract: ClassVar[str] = "reassociates"
 
     def rules(self) -> Sequence[Rule]:
-        return [Swish()]
+        return [Swish(), SwishByExp()]
 
 
 class Swish(Rule):
     """``x * sigmoid(alpha * x)``."""
 
     name: ClassVar[str] = "recognise-silu"
-    pattern: ClassVar[OpPattern] = either(
-        product(op("onnx.Sigmoid", product(value("x"), times="alpha")), value("x")),
-        product(
-            value("x"),
-            inverse(total(op("onnx.Exp", product(value("x"), times="-alpha")), plus=1.0)),
-        ),
+    pattern: ClassVar[OpPattern] = product(
+        op("onnx.Sigmoid", product(value("x"), times="alpha")), value("x")
     )
+    sign: ClassVar[int] = 1
 
     def check(self, match: Match) -> str | None:
         return refusal(match, "Swish")
 
     def rewrite(self, match: Match) -> Value:
-        numbers = match.numbers
-        alpha = numbers["alpha"] if "alpha" in numbers else -numbers["-alpha"]
+        alpha = self.sign * match.number("alpha")
         swish = named(match.graph, "Swish", alpha=None if alpha == 1.0 else alpha)
         return match.graph.add(swish, [match["x"]]).result
+
+
+class SwishByExp(Swish):
+    """``x / (1 + exp(-alpha * x))``."""
+
+    name: ClassVar[str] = "recognise-silu-exp"
+    pattern: ClassVar[OpPattern] = product(
+        value("x"), inverse(total(op("onnx.Exp", product(value("x"), times="alpha")), plus=1.0))
+    )
+    sign: ClassVar[int] = -1

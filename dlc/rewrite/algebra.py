@@ -15,7 +15,7 @@ such an op: `product(value("q"), times="scale")` fits any value, and finds the f
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from dlc.ir.graph import Op, Value
@@ -23,7 +23,7 @@ from dlc.rewrite.pattern import Match, OpPattern, Pattern, is_close, single
 
 _HIGHEST_POWER = 4
 #: a tree with more ops is no formula, and taking it apart would take long
-_MOST_OPS = 12
+_MOST_OPS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +33,13 @@ class _Member:
     value: Value
     inverted: bool
     reader: Op
+    number: float
+    """The value, if it is a constant of one element; else NaN."""
+
+    @property
+    def is_open(self) -> bool:
+        """Whether it is no number, so that a pattern must fit it."""
+        return math.isnan(self.number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,19 +135,23 @@ class Combination(OpPattern):
     def depth(self) -> int:
         return len(self.members) + 2 + max(pattern.depth for pattern, _ in self.members)
 
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset().union(*(pattern.needs for pattern, _ in self.members))
+
     def fits(self, op: Op, match: Match) -> Iterator[Match]:
-        parts = self.operation.parts(op) if op.types and op.types[0].dtype.is_float else None
-        if parts is None:
+        start = self._opened(op) if op.types and op.types[0].dtype.is_float else None
+        if start is None:
             match.missed("{} is not a {}", op, self.operation.name)
         else:
-            yield from self._fits(self._splits(self._opened(op, parts), (), match), op, match)
+            yield from self._fits(start, op, match)
 
     def find(self, value: Value | None, reader: Op, match: Match) -> Iterator[Match]:
         if value is None:
             match.missed("an operand of {} is absent", reader.operator.label)
             return
-        whole = _Split((_Member(value, False, reader),), self.operation.neutral, ())
-        alone = self._fits([whole], value.op, match) if len(self.members) == 1 else ()
+        whole = _Split((_Member(value, False, reader, single(value)),), self.operation.neutral, ())
+        alone = self._fits(whole, value.op, match) if len(self.members) == 1 else ()
         ways = [self.fits(value.op, match), alone]  # a value is the product of itself
         # what others read too is better left alone, if that will do
         for way in ways if value.user is reader else ways[::-1]:
@@ -149,57 +160,69 @@ class Combination(OpPattern):
 
     # ---- taking apart -----------------------------------------------------------------------
 
-    def _splits(self, todo: _Split, done: tuple[_Member, ...], match: Match) -> Iterator[_Split]:
-        """The ways to take ``todo`` apart that end with as many members as the pattern has."""
+    def _splits(self, start: _Split, match: Match) -> Sequence[_Split]:
+        """The ways to take ``start`` apart that end with as many members as the pattern has."""
+        key = (self.operation.name, len(self.members), *(m.value for m in start.members), start.ops)
+        known = match.shared.get(key)
+        if known is None:
+            known = match.shared[key] = ([], [])
+            self._take_apart(start, (), *known)
+        splits, shared = known
+        for value, other in shared:
+            match.missed("{} is also read by {}", value, other)
+        return splits
+
+    def _take_apart(
+        self, todo: _Split, done: tuple[_Member, ...], found: list[_Split],
+        shared: list[tuple[Value, Op]],
+    ) -> None:  # fmt: skip
         if not todo.members:
             if len(done) == len(self.members):
-                yield replace(todo, members=done)
+                found.append(_Split(done, todo.number, todo.ops))
             return
-        first, rest = todo.members[0], replace(todo, members=todo.members[1:])
-        number = single(first.value)
-        if not math.isnan(number):
-            yield from self._splits(self._joined(rest, _Split((), number, ()), first), done, match)
+        first = todo.members[0]
+        rest = _Split(todo.members[1:], todo.number, todo.ops)
+        if not first.is_open:
+            rest = self._joined(rest, _Split((), first.number, ()), first)
+            self._take_apart(rest, done, found, shared)
             return
-        if len(done) + sum(math.isnan(single(m.value)) for m in todo.members) > len(self.members):
+        if len(done) + sum(member.is_open for member in todo.members) > len(self.members):
             return
-        inner = self._behind(first, match) if len(todo.ops) < _MOST_OPS else None
+        inner = self._opened(first.value.op) if len(todo.ops) < _MOST_OPS else None
         if inner is not None:
-            yield from self._splits(self._joined(rest, inner, first), done, match)
-        yield from self._splits(rest, (*done, first), match)
+            if first.value.user is first.reader:
+                self._take_apart(self._joined(rest, inner, first), done, found, shared)
+            else:
+                readers = (use.op for use in first.value.uses)
+                other = next((op for op in readers if op is not first.reader), first.reader)
+                shared.append((first.value, other))
+        self._take_apart(rest, (*done, first), found, shared)
 
     def _joined(self, rest: _Split, inner: _Split, place: _Member) -> _Split:
         """``rest`` with what stands in the place of one of its members."""
-        invert, join = self.operation.invert, self.operation.join
-        members = [replace(m, inverted=m.inverted != place.inverted) for m in inner.members]
-        number = invert(inner.number) if place.inverted else inner.number
-        return _Split((*members, *rest.members), join(rest.number, number), (*rest.ops, *inner.ops))
+        operation, members, number = self.operation, inner.members, inner.number
+        if place.inverted:
+            number = operation.invert(number)
+            members = tuple(_Member(m.value, not m.inverted, m.reader, m.number) for m in members)
+        number = operation.join(rest.number, number)
+        return _Split((*members, *rest.members), number, (*rest.ops, *inner.ops))
 
-    def _behind(self, member: _Member, match: Match) -> _Split | None:
-        """The op that computes a member taken apart, if it is of the operation and only read here."""
-        op = member.value.op
+    def _opened(self, op: Op) -> _Split | None:
+        """The members of an op, None when it is not of the operation."""
         parts = self.operation.parts(op)
         if parts is None:
             return None
-        if member.value.user is not member.reader:
-            readers = (use.op for use in member.value.uses)
-            other = next((op for op in readers if op is not member.reader), member.reader)
-            match.missed("{} is also read by {}", member.value, other)
-            return None
-        return self._opened(op, parts)
-
-    def _opened(self, op: Op, parts: _Parts) -> _Split:
-        members, number = parts or ((), 0.0)
-        return _Split(tuple(_Member(v, inverted, op) for v, inverted in members), number, (op,))
+        members = tuple(_Member(v, inverted, op, single(v)) for v, inverted in parts[0])
+        return _Split(members, parts[1], (op,))
 
     # ---- matching ---------------------------------------------------------------------------
 
-    def _fits(self, splits: Iterable[_Split], op: Op, match: Match) -> Iterator[Match]:
-        found = False
+    def _fits(self, start: _Split, op: Op, match: Match) -> Iterator[Match]:
+        splits = self._splits(start, match)
         for split in splits:
-            found = True
             for fit in self._assign(self.members, split.members, match.entered(*split.ops)):
                 yield from self._numbered(split.number, op, fit)
-        if not found:
+        if not splits:
             many = f"{self.operation.name} of {len(self.members)} values"
             match.missed("{} is not a {}", op, many)
 

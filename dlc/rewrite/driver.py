@@ -118,11 +118,13 @@ class _Driver:
         for rule in rules:
             for kind in rule.pattern.kinds or ():
                 self.by_kind.setdefault(kind, [r for r in rules if _applies(r, kind)])
+        self.needs = {id(rule): rule.pattern.needs for rule in rules}
         self.reach = max((rule.pattern.depth for rule in rules), default=1)
         ops = graph.ops
         self.queue = deque(ops)
         self.queued = {op.id for op in ops}
         self.known = set(self.queued)
+        self.kinds = {op.operator.label for op in ops}
 
     def run(self) -> bool:
         count = 0
@@ -143,7 +145,10 @@ class _Driver:
 
     def rewrite(self, op: Op) -> Rule | None:
         """Apply the first rule that matches ``op``."""
+        explained = _LOG.get() is not None  # then every rule says why
         for rule in self.by_kind.get(op.operator.label, self.any_kind):
+            if not explained and not self.needs[id(rule)] <= self.kinds:
+                continue
             found = rule.pattern.match(op)
             reason = found if isinstance(found, str) else rule.check(found)
             if reason is not None:
@@ -164,7 +169,9 @@ class _Driver:
         with graph.labelled(root.label):
             replacement = rule.rewrite(match)
         roots = [root]
-        if replacement is not None:
+        if replacement is None:
+            self.kinds.update(*self.needs.values())  # of ops changed in place nobody keeps track
+        else:
             values = [replacement] if isinstance(replacement, Value) else list(replacement)
             for old, new in zip(root.results, values, strict=True):
                 if new is None:
@@ -195,6 +202,7 @@ class _Driver:
             if op.id in self.known:
                 continue
             self.known.add(op.id)
+            self.kinds.add(op.operator.label)
             found.append(op)
             stack.extend(value.op for value in op.operands if value is not None)
         return found[::-1]

@@ -16,7 +16,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from types import EllipsisType
 from typing import Any
@@ -34,8 +34,10 @@ _MOST_PERMUTED = 4
 
 @dataclass(slots=True)
 class _Trail:
-    """Why attempts failed: the reasons of those that had matched the most ops."""
+    """What all attempts from one root share; the reasons of those that had matched the most ops."""
 
+    #: what patterns have found out about the graph, for all attempts from one root
+    shared: dict[Hashable, Any] = field(default_factory=dict)
     reached: int = 0
     reasons: list[tuple[str, tuple[object, ...]]] = field(default_factory=list)
 
@@ -100,6 +102,11 @@ class Match:
 
     # ---- for patterns -----------------------------------------------------------------------
 
+    @property
+    def shared(self) -> dict[Hashable, Any]:
+        """Where a pattern keeps what it computes once for all attempts from one root."""
+        return self._trail.shared
+
     def missed(self, template: str, *things: object) -> None:
         """Note why an attempt fails here; the template names ops and values as ``{}``."""
         trail = self._trail
@@ -133,6 +140,11 @@ class Pattern:
     def depth(self) -> int:
         """How many ops, one reading the other, the pattern spans."""
         return 0
+
+    @property
+    def needs(self) -> frozenset[str]:
+        """Kinds of ops that are in every match; a graph that lacks one has none."""
+        return frozenset()
 
     def find(self, value: Value | None, reader: Op, match: Match) -> Iterator[Match]:
         """The ways the pattern fits an operand of ``reader``: ``match`` with more captures.
@@ -200,6 +212,11 @@ class OneOp(OpPattern):
     def depth(self) -> int:
         return 1 + max((operand.depth for operand in self.operands), default=0)
 
+    @property
+    def needs(self) -> frozenset[str]:
+        own = frozenset(self.kinds if len(self.kinds) == 1 else ())
+        return own.union(*(operand.needs for operand in self.operands))
+
     def find(self, value: Value | None, reader: Op, match: Match) -> Iterator[Match]:
         if value is None:
             match.missed("an operand of {} is absent", reader.operator.label)
@@ -244,6 +261,10 @@ class Either(OpPattern):
     @property
     def depth(self) -> int:
         return max(choice.depth for choice in self.choices)
+
+    @property
+    def needs(self) -> frozenset[str]:
+        return frozenset.intersection(*(choice.needs for choice in self.choices))
 
     @property
     def kinds(self) -> tuple[str, ...]:  # type: ignore[override]
