@@ -25,9 +25,9 @@ class FoldSoftmax(RulePass):
 
         graph "g" {opsets = {"" = 17}} {
           %0 = input() "x" : f32[2,1]
-          %1 = onnx.Softmax(%0) "attention" : f32[2,1]
-          %2 = input() "v" : f32[2,1]
-          %3 = onnx.Mul(%1, %2) : f32[2,1]
+          %1 = input() "v" : f32[2,1]
+          %2 = onnx.Softmax(%0) "attention" : f32[2,1]
+          %3 = onnx.Mul(%2, %1) : f32[2,1]
           output(%3) {names = ["y"]}
         }
 
@@ -35,9 +35,9 @@ class FoldSoftmax(RulePass):
 
         graph "g" {opsets = {"" = 17}} {
           %0 = input() "x" : f32[2,1]
-          %1 = constant() {value = dense<f32[2,1] 1.0 1.0>} "attention" : f32[2,1]
-          %2 = input() "v" : f32[2,1]
-          %3 = onnx.Mul(%1, %2) : f32[2,1]
+          %1 = input() "v" : f32[2,1]
+          %2 = constant() {value = dense<f32[2,1] 1.0 1.0>} "attention" : f32[2,1]
+          %3 = onnx.Mul(%2, %1) : f32[2,1]
           output(%3) {names = ["y"]}
         }
     """
