@@ -1,0 +1,96 @@
+"""Expansions of AffineGrid, Det, Col2Im and MaxUnpool."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+
+from dlc.ir.graph import Value
+from dlc.ir.types import DType, strides_of
+from dlc.ops.build import (
+    cast,
+    constant,
+    contract,
+    map_,
+    reshape,
+    scatter,
+    slice_,
+    transpose,
+)
+from dlc.ops.onnx.expansion import Call, expansion
+from dlc.ops.onnx.precision import in_f32
+
+_MOST = 4  # rows of a matrix whose determinant is written as a sum of products
+
+
+@expansion("AffineGrid")
+@in_f32
+def affine_grid(call: Call, theta: Value, size: Value) -> Value:
+    """``theta`` applied to the points of the image, each coordinate in -1 .. 1, x first."""
+    image, dtype = call.shape[1:-1], theta.type.dtype
+    lines = []
+    for dim in image:
+        steps = np.arange(dim, dtype=np.float64)
+        whole = max(dim - 1, 1) if call.attr("align_corners") else dim
+        shift = 0.0 if call.attr("align_corners") else 0.5
+        lines.append((steps + shift) * 2 / whole - 1)
+    points = np.meshgrid(*lines, indexing="ij")[::-1]
+    base = np.stack([*points, np.ones(image)], axis=-1).reshape(math.prod(image), -1)
+    return reshape(contract(constant(theta, base, dtype), theta, transpose_rhs=True), call.shape)
+
+
+@expansion("Det")
+@in_f32
+def determinant(call: Call, x: Value) -> Value:
+    """The sum over permutations, each product with its sign; for small matrices."""
+    *batch, size, _ = x.shape
+    if size > _MOST:
+        raise call.unsupported(f"the determinant of matrices of more than {_MOST} rows")
+    starts = [0] * len(batch)
+    elements = [reshape(slice_(x, [*starts, i, j], [*batch, 1, 1]), batch)
+                for i in range(size) for j in range(size)]  # fmt: skip
+    terms = []
+    for order in itertools.permutations(range(size)):
+        odd = sum(a > b for a, b in itertools.combinations(order, 2)) % 2
+        factors = " * ".join(f"a{i * size + j}" for i, j in enumerate(order))
+        terms.append(f"{'-1.0' if odd else '1.0'} * {factors}")
+    return map_(" + ".join(terms), *elements)
+
+
+@expansion("Col2Im")
+@in_f32
+def col2im(call: Call, x: Value, *_: Value) -> Value:
+    """Blocks added to the places they were cut from; what lies in the padding is added nowhere."""
+    batch, channels, *image = call.shape
+    block = call.constant(2)
+    assert block is not None
+    rank, kernel = len(image), [int(k) for k in block]
+    strides, dilations = (call.attr(name) or [1] * rank for name in ("strides", "dilations"))
+    pads = call.attr("pads") or [0] * (2 * rank)
+    padded = [size + pads[i] + pads[rank + i] for i, size in enumerate(image)]
+    index = np.zeros([1] * (2 * rank), np.int64)
+    for i, step in enumerate(strides_of(tuple(padded))):
+        spread = (kernel[i] - 1) * dilations[i] + 1
+        at = [1] * (2 * rank)
+        taps, blocks = np.arange(kernel[i]), np.arange((padded[i] - spread) // strides[i] + 1)
+        at[i], at[rank + i] = len(taps), len(blocks)
+        places = taps[:, None] * dilations[i] + blocks * strides[i]
+        index = index + places.reshape(at) * step
+    count = batch * channels
+    updates = transpose(reshape(x, [count, index.size]), (1, 0))
+    zeros = constant(x, np.zeros((math.prod(padded), count)), x.type.dtype)
+    summed = scatter("add", zeros, constant(x, index.ravel(), DType.I64), updates)
+    whole = reshape(transpose(summed, (1, 0)), [batch, channels, *padded])
+    return slice_(whole, [0, 0, *pads[:rank]], [batch, channels, *image])
+
+
+@expansion("MaxUnpool")
+def max_unpool(call: Call, x: Value, indices: Value, shape: Value | None = None) -> Value:
+    """Elements put where MaxPool's indices say they came from, 0 elsewhere."""
+    if shape is not None:
+        raise call.unsupported("an output_shape, whose indices would count in another shape")
+    zeros = constant(x, np.zeros(math.prod(call.shape)), x.type.dtype)
+    places = cast(reshape(indices, [-1]), DType.I64)
+    return reshape(scatter("set", zeros, places, reshape(x, [-1])), call.shape)

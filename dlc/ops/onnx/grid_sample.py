@@ -1,0 +1,105 @@
+"""Expansions of GridSample: for each neighbour of the sampled points one gather and one weight."""
+
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+
+from dlc.ir.graph import Value
+from dlc.ir.operator import Array
+from dlc.ir.types import DType
+from dlc.ops.build import constant, gather, map_, reshape, slice_, transpose
+from dlc.ops.onnx.expansion import Call, expansion
+from dlc.ops.onnx.indexing import flat_index
+from dlc.ops.onnx.precision import in_f32
+
+_MODES = {"bilinear": "linear", "bicubic": "cubic"}  # before opset 20
+_A = -0.75  # of the cubic convolution kernel
+
+
+@expansion("GridSample")
+@in_f32
+def grid_sample(call: Call, x: Value, grid: Value) -> Value:
+    """Points of ``grid`` are (x, y, ...) in -1 .. 1, last axis of ``x`` first."""
+    batch, channels, *image = x.shape
+    rank, points = len(image), list(grid.shape[1:-1])
+    mode = str(call.attr("mode"))
+    mode, padding = _MODES.get(mode, mode), str(call.attr("padding_mode"))
+    if x.type.dtype is not DType.F32 or grid.type.dtype is not DType.F32:
+        raise call.unsupported("sampling of f64; cast to f32 around it")
+    aligned = bool(call.attr("align_corners"))
+    axes = []  # for each axis of the image, its neighbours: position and weight
+    for axis, size in enumerate(image):
+        at = [0] * (grid.type.rank - 1) + [rank - 1 - axis]
+        column = reshape(slice_(grid, at, [*grid.shape[:-1], 1]), [batch, math.prod(points)])
+        where = (
+            f"(a0 + 1.0) * {(size - 1) / 2}"
+            if aligned
+            else f"((a0 + 1.0) * {float(size)} - 1.0) * 0.5"
+        )
+        axes.append(_neighbours(map_(where, column), size, mode, padding, aligned))
+    rows = reshape(transpose(x, (0, *range(2, rank + 2), 1)), [batch * math.prod(image), channels])
+    each: list[Value | Array] = [np.arange(batch).reshape(-1, 1)]
+    total: Value | None = None
+    for neighbour in itertools.product(*axes):
+        number = flat_index([*each, *(position for position, _ in neighbour)], [batch, *image])
+        taken = gather(rows, number, 0)  # [batch, points, channels]
+        weights = [reshape(w, [batch, math.prod(points), 1]) for _, w in neighbour if w is not None]
+        product = " * ".join(f"a{i}" for i in range(len(weights) + 1))
+        if total is None:
+            total = map_(product, taken, *weights)
+        else:
+            total = map_(f"{product} + a{len(weights) + 1}", taken, *weights, total)
+    assert total is not None
+    return reshape(transpose(total, (0, 2, 1)), call.shape)
+
+
+def _neighbours(where: Value, size: int, mode: str, padding: str,
+                aligned: bool) -> list[tuple[Value, Value | None]]:  # fmt: skip
+    """Positions (i64, in range) and weights of what a point is made of, along one axis."""
+    low, high = (0.0, size - 1.0) if aligned else (-0.5, size - 0.5)
+    if mode != "cubic":  # whose neighbours are moved inside one by one
+        where = _inside(where, size, padding, low, high)
+    if mode == "nearest":
+        return [_tap(map_("round(a0)", where), None, size, padding, low, high)]
+    first = map_("floor(a0)", where)
+    if mode == "linear":
+        weights = ["1.0 - (a0 - a1)", "a0 - a1"]
+        offsets = [0.0, 1.0]
+    else:
+        near = f"(({_A + 2} * {{d}} - {_A + 3}) * {{d}} * {{d}} + 1.0)"
+        far = f"((({_A} * {{d}} - {5 * _A}) * {{d}} + {8 * _A}) * {{d}} - {4 * _A})"
+        t = "(a0 - a1)"
+        weights = [far.format(d=f"({t} + 1.0)"), near.format(d=t), near.format(d=f"(1.0 - {t})"),
+                   far.format(d=f"(2.0 - {t})")]  # fmt: skip
+        offsets = [-1.0, 0.0, 1.0, 2.0]
+    return [
+        _tap(map_(f"a0 + {offset}", first), map_(weight, where, first), size, padding, low, high)
+        for offset, weight in zip(offsets, weights, strict=True)
+    ]
+
+
+def _tap(position: Value, weight: Value | None, size: int, padding: str, low: float,
+         high: float) -> tuple[Value, Value | None]:  # fmt: skip
+    """A neighbour moved inside; outside an image padded with zeros it weighs nothing."""
+    if padding == "zeros":
+        text = f"select(or_(lt(a0, 0.0), lt({size - 1.0}, a0)), f32(0.0), {'f32(1.0)' if weight is None else 'a1'})"
+        weight = map_(text, position, *([] if weight is None else [weight]))
+    else:
+        position = _inside(position, size, padding, low, high)
+    return map_(f"i64(min(max(a0, 0.0), {size - 1.0}))", position), weight
+
+
+def _inside(where: Value, size: int, padding: str, low: float, high: float) -> Value:
+    if padding == "border":
+        return map_(f"min(max(a0, 0.0), {size - 1.0})", where)
+    if padding == "zeros":
+        return where
+    span = high - low
+    if span == 0:
+        return constant(where, np.zeros(where.shape), DType.F32)
+    # reflected: a triangle wave of period 2 * span
+    folded = f"(abs(a0 - {low}) - {2 * span} * floor(abs(a0 - {low}) / {2 * span}))"
+    return map_(f"{low} + {span} - abs({folded} - {span})", where)
