@@ -16,7 +16,7 @@ from dlc.ops.onnx.operator import OnnxOperator
 
 @dataclass(frozen=True, slots=True)
 class OnnxRow:
-    """An ONNX operator and how it reaches the core: ``e``xpansion, function ``b``ody, or ``-``."""
+    """An ONNX operator and how it reaches the core: ``e`` (expansion), ``b`` (function body), or ``-``."""
 
     name: str
     how: str

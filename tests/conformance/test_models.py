@@ -113,7 +113,7 @@ def test_emitted_c_is_strict_sound_and_clean(
     small = path.stat().st_size < 8_000_000
     checked = emit(graph, tmp_path / "checked", name="model", weights="c" if small else "file",
                    vectors=(inputs, expected))  # fmt: skip
-    sources = [p for p in sorted(checked.glob("*.c"))]
+    sources = sorted(checked.glob("*.c"))
     program = build_executable(sources, sanitize=True, flags=["-std=c99"], out=tmp_path / "selftest")
     done = subprocess.run([program], cwd=checked, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr

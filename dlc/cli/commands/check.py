@@ -1,4 +1,4 @@
-"""``dlc check``: does the C agree with onnxruntime?"""
+"""``dlc check``: whether the C agrees with onnxruntime."""
 
 from __future__ import annotations
 

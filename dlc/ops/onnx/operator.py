@@ -148,7 +148,10 @@ class OnnxOperator(Operator):
         if self.type in CONTROL and not self.domain:
             return infer_control(self, operands, constants)
         if self.domain:
-            from dlc.ops.onnx.custom import infer_declared, is_declared  # it is built on this module
+            from dlc.ops.onnx.custom import (  # it is built on this module
+                infer_declared,
+                is_declared,
+            )
 
             if is_declared(self):
                 return infer_declared(self, operands, constants)
