@@ -25,7 +25,8 @@ class FoldTranspose(Pass):
     (de)quantisation, whose axes and constants change accordingly. Transposes and the ops between
     them are looked at as one region: all its transposes go, and what reads its values from outside
     gets a new one where it needs it. A region stays as it is when that would make more. Of regions
-    that stay even, the transposes sink, so that a conv meets its bias and activation. A transpose of
+    that stay even, the transposes sink, so that a conv meets its bias and activation, unless they
+    would move more bytes there, as behind a DequantizeLinear. A transpose of
     a constant becomes a constant. Moves only, but a sum adds in another order.
 
     Before:
@@ -155,7 +156,11 @@ class _Sweep:
             for op in self.loose_ends(region):
                 del kept[op]
         needed = self.needed(kept)
-        even = needed == len(removed) and any(op in self.plans for op in kept)
+        even = (
+            needed == len(removed)
+            and any(op in self.plans for op in kept)
+            and self.moved_bytes(kept) <= sum(op.types[0].nbytes for op in removed)
+        )
         if needed < len(removed) or even:
             self.rewrite(kept)
             return True
@@ -173,12 +178,20 @@ class _Sweep:
 
     def needed(self, region: _Region) -> int:
         """How many transposes the region would need where it is left."""
+        return len(self.transposes(region))
+
+    def moved_bytes(self, region: _Region) -> int:
+        """How much those would move."""
+        return sum(base.type.nbytes for base, _ in self.transposes(region))
+
+    def transposes(self, region: _Region) -> set[tuple[Value, Perm]]:
+        """What would be transposed, and how, where the region is left."""
         origins = [self.origins[value] for value in self.exits(region)]
-        return len({
+        return {
             (origin.base, origin.perm)
             for origin in origins
             if origin.moves and origin.base.constant is None
-        })  # fmt: skip
+        }
 
     def loose_ends(self, region: _Region) -> list[Op]:
         """Ops that lead to nothing but the outside, so that they rather stay behind a transpose."""

@@ -45,6 +45,14 @@ def test_refuses_with_a_reason(body: str, reason: str) -> None:
     assert reason in refusals("fold-transpose", graph_of(body))
 
 
+def test_a_transpose_of_bytes_stays_before_it_becomes_one_of_floats() -> None:
+    graph = graph_of(
+        '%x = input() "x" : i8[2,3]\n%s = constant() {value = dense<f32[] 0.5>}\n'
+        "%t = onnx.Transpose(%x)\n%y = onnx.DequantizeLinear(%t, %s)" + Y
+    )
+    assert kinds(proved("fold-transpose", graph)) == ["onnx.Transpose", "onnx.DequantizeLinear"]
+
+
 def test_softmax_of_all_axes_stays() -> None:
     graph = graph_of(T + "%y = onnx.Softmax(%t)" + Y, opset=11)
     assert "all axes from one on before opset 13" in refusals("fold-transpose", graph)
