@@ -110,12 +110,14 @@ class _Expression:
         """ONNX shifts unsigned integers only, and says nothing of counts that reach the width."""
         if dtype.is_signed:
             raise UnsupportedError(f"a shift of {dtype.value} has no ONNX form")
-        zero, width = (self.body.constant(np.array(n, dtype.numpy)) for n in (0, 8 * dtype.nbytes))
-        inside = self.body.node("Less", [names[1], width])
-        count = self.body.node("Where", [inside, names[1], zero])
+        wide = DType.U32 if dtype is DType.U16 else dtype  # runtimes shift no 16 bits
+        value, count = (self._cast(name, dtype, wide) for name in names)
+        zero, width = (self.body.constant(np.array(n, wide.numpy)) for n in (0, 8 * dtype.nbytes))
+        inside = self.body.node("Less", [count, width])
         direction = "LEFT" if function == "shl" else "RIGHT"
-        shifted = self.body.node("BitShift", [names[0], count], direction=direction)
-        return self.body.node("Where", [inside, shifted, zero])
+        near = self.body.node("Where", [inside, count, zero])
+        shifted = self.body.node("BitShift", [value, near], direction=direction)
+        return self._cast(self.body.node("Where", [inside, shifted, zero]), wide, dtype)
 
     def _divide(self, function: str, divisor: Expr, names: list[str], dtype: DType) -> str:
         """Integer division and remainder; a zero divisor gives 0 and never a trap."""

@@ -275,7 +275,6 @@ def test_broken_constraints_are_cited(operator: Any, operands: Any, constraint: 
     (Conv((1,), (1, 1), (1,)), [(1, 2, 5), (3, 2, 2)]),
     (ConvTranspose((1,), (0, 0), (1,)), [(1, 2, 5), (2, 2, 2)]),
     (Pool("avg", (2,), (1,), (1, 1), (1,), (0,)), [(1, 2, 5)]),
-    (ArgReduce("max", 0), [(2, 3)]),
 ])  # fmt: skip
 def test_forms_without_a_kernel_say_so(operator: Any, operands: Any) -> None:
     types = [TensorType(DType.F64, shape) for shape in operands]

@@ -99,6 +99,7 @@ def test_a_constant_takes_the_dtype_beside_it() -> None:
 
 _ONNX = [row for row in SCALARS.values() if row.onnx is not None]
 _BOOLEAN = {"and", "or", "xor", "not"}
+_BITS = {"bitand", "bitor", "bitxor", "bitnot"}
 
 
 @pytest.mark.parametrize("row", _ONNX, ids=lambda row: row.name)
@@ -108,6 +109,8 @@ def test_a_scalar_function_is_the_onnx_operator(row: Any, data: st.DataObject) -
     arrays = [
         data.draw(hnp.arrays(bool, 4))
         if row.name in _BOOLEAN or (row.name == "select" and i == 0)
+        else data.draw(hnp.arrays(np.int32, 4))
+        if row.name in _BITS
         else data.draw(hnp.arrays(np.float32, 4, elements=floats))
         for i in range(row.arity)
     ]
