@@ -274,7 +274,7 @@ def scalar_cases() -> list[Any]:
                 continue
             if name == "neg" and not dtype.is_signed:
                 continue
-            if name in BITS and not dtype.is_integer or name in SHIFTS and dtype.is_signed:
+            if (name in BITS and not dtype.is_integer) or (name in SHIFTS and dtype.is_signed):
                 continue
             cases.append(pytest.param(name, row.arity, dtype, id=f"{name}-{text}"))
     return cases
