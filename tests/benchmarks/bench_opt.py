@@ -91,9 +91,22 @@ def models(folder: Path) -> Iterator[tuple[str, Path]]:
         yield f"zoo/{path.stem}", path
 
 
+def fix_sizes(model: onnx.ModelProto, vectors: Path) -> None:
+    """Give inputs of free sizes those of the example beside the model."""
+    with np.load(vectors) as data:
+        shapes = {str(n): data[f"input_{i}"].shape for i, n in enumerate(data["input_names"])}
+    for info in model.graph.input:
+        dims = info.type.tensor_type.shape.dim
+        for dim, size in zip(dims, shapes.get(info.name, ()), strict=False):
+            if not dim.dim_value:
+                dim.dim_value = size
+
+
 def measure(path: Path) -> list[str] | str:
     """The row of a model, or why there is none."""
     before = onnx.load(path)
+    if (vectors := path.parent / "vectors.npz").exists():
+        fix_sizes(before, vectors)
     try:
         graph = api.load(before)
     except dlc.DlcError as error:
