@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 from dlc.errors import DlcError, ParseError, PassError, VerifyError
+from dlc.ir.collector import collector_paused
 from dlc.ir.graph import Graph, Op
 from dlc.ir.operator import Constant, Input, Output
 from dlc.rewrite.base import Pass, registered_passes
@@ -143,6 +144,7 @@ class PassManager:
         """The pipeline's text, named pipelines written out."""
         return ",".join(map(_step_text, self.steps))
 
+    @collector_paused()
     def run(self, graph: Graph) -> Graph:
         """Run the passes on a copy of ``graph``.
 

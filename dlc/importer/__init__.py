@@ -9,9 +9,11 @@ from dlc.importer.inputs import bind_inputs
 from dlc.importer.nodes import Builder, prune
 from dlc.importer.source import read
 from dlc.importer.values import Scope, check_declared
+from dlc.ir.collector import collector_paused
 from dlc.ir.graph import Graph
 
 
+@collector_paused()
 def load(
     source: Any,
     *,
