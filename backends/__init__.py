@@ -39,7 +39,9 @@ def backend(name: str) -> Callable[[Emit], Emit]:
 
 def backend_names() -> list[str]:
     """The names ``find_backend`` knows, sorted."""
-    return sorted(_BUILT_IN | _DECLARED | {point.name: "" for point in metadata.entry_points(group=GROUP)})
+    return sorted(
+        _BUILT_IN | _DECLARED | {point.name: "" for point in metadata.entry_points(group=GROUP)}
+    )
 
 
 def find_backend(name: str) -> Any:

@@ -107,7 +107,11 @@ def emit(model: Any, out: str | os.PathLike[str], *, passes: str = "O2", name: s
 
     graph = plan(model, passes=passes, dims=dims, shapes=shapes, notify=notify, stage=stage)
     stage("writing C")
-    default = Path(model).stem if isinstance(model, str | os.PathLike) and str(model) != "-" else graph.name
+    default = (
+        Path(model).stem
+        if isinstance(model, str | os.PathLike) and str(model) != "-"
+        else graph.name
+    )
     folder = emit_model(graph, Path(out), name=name or default, weights=weights, memory=memory)
     return folder, program_of(graph)
 
@@ -216,7 +220,10 @@ def check(model: Any, *, inputs: Arrays | None = None, passes: str = "O2",
         got, expected = module.run(arrays), reference(arrays)
         for key, value in got.items():
             found = compare(key, value, expected[key], rtol, atol, rtol_max)
-            if key not in worst or (not found.ok, found.worst) > (not worst[key].ok, worst[key].worst):
+            if key not in worst or (not found.ok, found.worst) > (
+                not worst[key].ok,
+                worst[key].worst,
+            ):
                 worst[key] = found
     return CheckReport(
         name, tuple(worst.values()), module.arena_bytes, module.lower_bound,
@@ -235,7 +242,9 @@ def _reference(graph: Graph, model: Any, stage: Notify) -> tuple[str, Callable[[
     if foreign is not None:
         from dlc.interp import run
 
-        return f"dlc's interpreter (onnxruntime has no {foreign})", lambda arrays: run(graph, arrays)
+        return f"dlc's interpreter (onnxruntime has no {foreign})", lambda arrays: run(
+            graph, arrays
+        )
     stage("starting onnxruntime")
     source: Any = model
     if isinstance(model, str | os.PathLike) and Path(model).suffix == ".onnx":
@@ -249,7 +258,9 @@ def _reference(graph: Graph, model: Any, stage: Notify) -> tuple[str, Callable[[
     try:
         session = onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:
-        raise DlcError(f"onnxruntime cannot load the model: {' '.join(str(error).split())}") from None
+        raise DlcError(
+            f"onnxruntime cannot load the model: {' '.join(str(error).split())}"
+        ) from None
     names = [output.name for output in session.get_outputs()]
     return f"onnxruntime {onnxruntime.__version__}", lambda arrays: dict(
         zip(names, session.run(names, arrays), strict=True)
@@ -302,7 +313,9 @@ def compare(name: str, got: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]
     index = tuple(int(i) for i in at)
     ok = bool(excess[at] <= 0)
     beyond = int(np.count_nonzero(~(error <= allowed)))
-    return Difference(name, ok, float(np.nanmax(error)), index, float(a[at]), float(b[at]), beyond, a.size)
+    return Difference(
+        name, ok, float(np.nanmax(error)), index, float(a[at]), float(b[at]), beyond, a.size
+    )
 
 
 def read_arrays(path: str | os.PathLike[str]) -> Arrays:
@@ -310,7 +323,9 @@ def read_arrays(path: str | os.PathLike[str]) -> Arrays:
     try:
         with np.load(path, allow_pickle=False) as archive:
             if not hasattr(archive, "files"):
-                raise InputError(f"{path} holds one unnamed array; save with np.savez(path, name=array)")
+                raise InputError(
+                    f"{path} holds one unnamed array; save with np.savez(path, name=array)"
+                )
             return {name: archive[name] for name in archive.files}
     except OSError as error:
         raise InputError(f"{path}: {error.strerror or 'not an .npz file'}") from None

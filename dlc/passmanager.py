@@ -36,7 +36,9 @@ __all__ = [
 ]  # fmt: skip
 
 _PREPARE = "fold-constants,drop-identity,fold-bn,drop-expand"
-_MOVE = "strength-reduce,split-concat,fold-pad,fold-transpose,sink-reshape,fold-constants,drop-identity"
+_MOVE = (
+    "strength-reduce,split-concat,fold-pad,fold-transpose,sink-reshape,fold-constants,drop-identity"
+)
 _LOWER = "expand-ops,dce,fold-constants,drop-identity"
 _FUSE = "fuse-maps,fuse-conv-relu"
 _PLACE = "liveness,plan-arena"

@@ -48,7 +48,9 @@ def _write_copy(nest: Nest, count: int, outer: Sequence[int], frame: Frame, out:
         here: Variables = [*variables, *[None] * (len(nest.extents) - len(outer))]
         target, source = frame.address(nest.write, here), frame.address(nest.reads[0], here)
         if target.text != source.text:
-            out.line(f"memcpy({target.text}, {source.text}, {count} * sizeof({c_type(source.dtype)}));")
+            out.line(
+                f"memcpy({target.text}, {source.text}, {count} * sizeof({c_type(source.dtype)}));"
+            )
 
 
 def _write_reduction(nest: Nest, accumulate: Accumulate, frame: Frame, out: Writer) -> None:

@@ -212,7 +212,9 @@ def _between(source: DType, target: DType) -> DType | None:
 
 def _check(function: str, inner: DType) -> None:
     """Raise UnsupportedError unless ``function`` of ``inner`` has a C form."""
-    allowed = (inner in FLOATS and function not in _BITS) or (inner in COMPUTABLE and function in ("eq", "lt", "le"))
+    allowed = (inner in FLOATS and function not in _BITS) or (
+        inner in COMPUTABLE and function in ("eq", "lt", "le")
+    )
     if inner in INTEGERS:
         allowed |= function in _INTEGER_FUNCTIONS
     if not allowed:

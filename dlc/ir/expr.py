@@ -195,7 +195,9 @@ def _dtype(node: Expr, arguments: Sequence[DType]) -> DType | None:
     return dtype
 
 
-def _evaluate(node: Expr, arrays: Sequence[Any], dtypes: Sequence[DType], want: DType | None) -> Any:
+def _evaluate(
+    node: Expr, arrays: Sequence[Any], dtypes: Sequence[DType], want: DType | None
+) -> Any:
     if isinstance(node, Arg):
         return arrays[node.index]
     if isinstance(node, Const):

@@ -12,7 +12,8 @@ def broadcast_strides(shape: Sequence[int], extents: Sequence[int]) -> tuple[int
     """Strides that read a row-major array of ``shape`` broadcast to ``extents``."""
     lead = len(extents) - len(shape)
     return (0,) * lead + tuple(
-        0 if dim == 1 else stride for dim, stride in zip(shape, strides_of(tuple(shape)), strict=True)
+        0 if dim == 1 else stride
+        for dim, stride in zip(shape, strides_of(tuple(shape)), strict=True)
     )
 
 

@@ -36,7 +36,13 @@ def enlarge(images: np.ndarray) -> np.ndarray:
 
 
 def initial(rng: np.random.Generator) -> Params:
-    shapes = {"c1": (6, 1, 5, 5), "c2": (16, 6, 5, 5), "c3": (120, 16, 5, 5), "f1": (84, 120), "f2": (10, 84)}
+    shapes = {
+        "c1": (6, 1, 5, 5),
+        "c2": (16, 6, 5, 5),
+        "c3": (120, 16, 5, 5),
+        "f1": (84, 120),
+        "f2": (10, 84),
+    }
     params: Params = {}
     for name, shape in shapes.items():
         fan = np.prod(shape[1:]) + shape[0] * np.prod(shape[2:])
@@ -126,7 +132,9 @@ def train(x: np.ndarray, y: np.ndarray) -> Params:
             for k in p:
                 m[k] += 0.1 * (g[k] - m[k])
                 v[k] += 0.001 * (g[k] ** 2 - v[k])
-                p[k] -= (rate * (m[k] / (1 - 0.9**step)) / (np.sqrt(v[k] / (1 - 0.999**step)) + 1e-8)).astype(np.float32)
+                p[k] -= (
+                    rate * (m[k] / (1 - 0.9**step)) / (np.sqrt(v[k] / (1 - 0.999**step)) + 1e-8)
+                ).astype(np.float32)
         print(f"epoch {epoch + 1:2d}: loss {np.mean(losses):.4f}")
     return p
 
@@ -158,7 +166,9 @@ def to_onnx(p: Params) -> onnx.ModelProto:
         [numpy_helper.from_array(np.float32(1 / 255), "scale")]
         + [numpy_helper.from_array(array, name) for name, array in p.items()],
     )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], producer_name="train_digits")
+    model = helper.make_model(
+        graph, opset_imports=[helper.make_opsetid("", 17)], producer_name="train_digits"
+    )
     model.ir_version = 8
     onnx.checker.check_model(model, full_check=True)
     return model
@@ -176,7 +186,9 @@ def main() -> None:
 
     session = onnxruntime.InferenceSession(out / "lenet5_digits.onnx")
     probabilities = session.run(None, {"image": x[held].astype(np.float32)})[0]
-    print(f"held-out accuracy {np.mean(probabilities.argmax(1) == y[held]):.4f} on {held.sum()} digits")
+    print(
+        f"held-out accuracy {np.mean(probabilities.argmax(1) == y[held]):.4f} on {held.sum()} digits"
+    )
 
 
 if __name__ == "__main__":

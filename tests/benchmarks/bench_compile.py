@@ -33,13 +33,18 @@ def chain(length: int) -> onnx.ModelProto:
     """``length`` nodes in a row, a quarter each of Conv 1x1, BatchNormalization, Relu and Add."""
     nodes, tensors, x = [], [], "x"
     rng = np.random.default_rng(0)
-    ones = [numpy_helper.from_array(rng.uniform(0.5, 1.5, 4).astype(np.float32), f"s{i}") for i in range(4)]
+    ones = [
+        numpy_helper.from_array(rng.uniform(0.5, 1.5, 4).astype(np.float32), f"s{i}")
+        for i in range(4)
+    ]
     kinds = ["Conv", "BatchNormalization", "Relu", "Add"]
     for i in range(length):
         kind, y = kinds[i % 4], f"t{i}"
         operands = [x]
         if kind == "Conv":
-            weight = numpy_helper.from_array((0.5 * rng.standard_normal((4, 4, 1, 1))).astype(np.float32), f"w{i}")
+            weight = numpy_helper.from_array(
+                (0.5 * rng.standard_normal((4, 4, 1, 1))).astype(np.float32), f"w{i}"
+            )
             tensors.append(weight)
             operands.append(weight.name)
         elif kind == "BatchNormalization":
@@ -78,12 +83,19 @@ def main() -> None:
             ("mobilenetv2", Path(folder) / "mobilenetv2.onnx"),
         ):
             out = Path(folder) / f"{name}_c"
-            rows.append((f"{name}: load, -O2, emit C", median(lambda p=path, o=out: api.emit(p, o))))
+            rows.append(
+                (f"{name}: load, -O2, emit C", median(lambda p=path, o=out: api.emit(p, o)))
+            )
     for length in (5_000, 10_000, 20_000, 50_000):
         model = chain(length)
         graph = api.load(model)
         rows.append((f"chain of {length}: import", median(lambda m=model: api.load(m), 1)))
-        rows.append((f"chain of {length}: all passes of -O2", median(lambda g=graph: PassManager.parse("O2").run(g), 1)))
+        rows.append(
+            (
+                f"chain of {length}: all passes of -O2",
+                median(lambda g=graph: PassManager.parse("O2").run(g), 1),
+            )
+        )
     table = "\n".join(["| what | seconds |", "|---|---|", *(f"| {n} | {s:.3f} |" for n, s in rows)])
     print(table)
     if "--write" in sys.argv:

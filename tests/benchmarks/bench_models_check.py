@@ -29,7 +29,12 @@ def row(path: Path) -> list[str]:
         report = api.check(path)
     except DlcError as error:
         return ["", str(error).replace("|", "/"), *[""] * 5]
-    sizes = (report.arena_bytes, report.lower_bound, report.peak_bytes_with_io, report.weights_bytes)
+    sizes = (
+        report.arena_bytes,
+        report.lower_bound,
+        report.peak_bytes_with_io,
+        report.weights_bytes,
+    )
     beyond = sum(d.near_zero for d in report.differences)
     return ["yes" if report.ok else "NO", f"{report.worst.worst:.2g}", str(beyond),
             *(f"{size / 1024:.2f}" for size in sizes)]  # fmt: skip

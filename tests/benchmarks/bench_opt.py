@@ -86,7 +86,9 @@ def session(model: onnx.ModelProto) -> onnxruntime.InferenceSession:
 def models(folder: Path) -> Iterator[tuple[str, Path]]:
     for path in sorted((SHARED / "models").glob("*/*.onnx")):
         yield path.parent.name, path
-    subprocess.run([sys.executable, SHARED / "zoo" / "fill.py", folder], check=True, capture_output=True)
+    subprocess.run(
+        [sys.executable, SHARED / "zoo" / "fill.py", folder], check=True, capture_output=True
+    )
     for path in [*sorted((SHARED / "zoo").glob("*.onnx")), *sorted(folder.glob("*.onnx"))]:
         yield f"zoo/{path.stem}", path
 
@@ -138,7 +140,8 @@ def measure(path: Path) -> list[str] | str:
             continue
         names = [o.name for o in reference.get_outputs()]
         agrees = all(
-            api.compare(n, g, e, 1e-3, 1e-5, 1e-4).ok for n, g, e in zip(names, got, expected, strict=True)
+            api.compare(n, g, e, 1e-3, 1e-5, 1e-4).ok
+            for n, g, e in zip(names, got, expected, strict=True)
         )
         counts.append(f"{nodes(after)}{'' if agrees else ' (differs)'}")
         if tool is ours:
@@ -168,7 +171,15 @@ def main() -> None:
                 left_out.append(f"- {name}: {row}")
             else:
                 rows.append([name, *row])
-    heads = ["model", "nodes", *(tool.__name__ for tool in TOOLS), "fewest", "ms before", "ms after", "ratio"]
+    heads = [
+        "model",
+        "nodes",
+        *(tool.__name__ for tool in TOOLS),
+        "fewest",
+        "ms before",
+        "ms after",
+        "ratio",
+    ]
     lines = [" | ".join(["", *cells, ""]).strip() for cells in [heads, ["---"] * len(heads), *rows]]
     table = "\n".join([*lines, "", "Left out:" if left_out else "", "", *left_out])
     if "--write" in sys.argv:

@@ -97,14 +97,18 @@ def test_emitted_c_is_strict_sound_and_clean(
         if compiler.family in ("gcc", "clang"):
             library = build_shared([folder / "model.c"], compiler=compiler,
                                    flags=[*STRICT_FLAGS, "-O2"], out=tmp_path / f"{compiler.family}.so")  # fmt: skip
-            undefined = subprocess.run(["nm", "-Du", library], capture_output=True, text=True, check=True)
+            undefined = subprocess.run(
+                ["nm", "-Du", library], capture_output=True, text=True, check=True
+            )
             called = {line.split()[1].split("@")[0] for line in undefined.stdout.splitlines()
                       if " U " in line}  # fmt: skip
             assert called <= {"memcpy", "memset"}
 
     plain = build(folder).run(inputs)
     poisoned = build(folder, flags=[*DEFAULT_FLAGS, "-DDLC_POISON"]).run(inputs)
-    heap = build(emit(graph, tmp_path / "heap", name="model", weights="file", memory="heap")).run(inputs)
+    heap = build(emit(graph, tmp_path / "heap", name="model", weights="file", memory="heap")).run(
+        inputs
+    )
     for key, value in plain.items():
         np.testing.assert_array_equal(poisoned[key], value)
         np.testing.assert_array_equal(heap[key], value)
@@ -114,7 +118,9 @@ def test_emitted_c_is_strict_sound_and_clean(
     checked = emit(graph, tmp_path / "checked", name="model", weights="c" if small else "file",
                    vectors=(inputs, expected))  # fmt: skip
     sources = sorted(checked.glob("*.c"))
-    program = build_executable(sources, sanitize=True, flags=["-std=c99"], out=tmp_path / "selftest")
+    program = build_executable(
+        sources, sanitize=True, flags=["-std=c99"], out=tmp_path / "selftest"
+    )
     done = subprocess.run([program], cwd=checked, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
 
@@ -124,7 +130,9 @@ def test_valgrind_finds_nothing_on_lenet5(shared: Path, large: Path, tmp_path: P
     folder, _ = api.emit(find("zoo/lenet5", shared, large), tmp_path / "c")
     program = build_executable(sorted(folder.glob("*.c")), flags=["-std=c99", "-g", "-O1"],
                                out=tmp_path / "selftest")  # fmt: skip
-    subprocess.run(["valgrind", "-q", "--error-exitcode=9", "--leak-check=full", program], check=True)
+    subprocess.run(
+        ["valgrind", "-q", "--error-exitcode=9", "--leak-check=full", program], check=True
+    )
 
 
 @pytest.mark.slow

@@ -108,7 +108,9 @@ def test_arg_extreme(outer: int, axis: int, inner: int, dtype: DType, greatest: 
     x = data.draw(arrays(dtype, (outer, axis, inner)))
     y = np.full((outer, inner), 7, np.int64)
     name = f"dlc_arg_{'max' if greatest else 'min'}_{dtype.value}"
-    declaration = f"void {name}(int64_t *y, const {C_TYPES[dtype]} *x, {', '.join(['ptrdiff_t'] * 4)})"
+    declaration = (
+        f"void {name}(int64_t *y, const {C_TYPES[dtype]} *x, {', '.join(['ptrdiff_t'] * 4)})"
+    )
     scalar_kernels("dlc_arg.h", (declaration,))[name](y, x, outer, axis, inner, int(last))
     for o, j in np.ndindex(outer, inner):
         line = x[o, :, j]
@@ -134,7 +136,9 @@ def family_kernel(header: str, function: str, dtype: DType | None) -> Kernel:
     """A kernel of a header that has one for each dtype."""
     c = "unsigned char" if dtype is None else C_TYPES[dtype]
     name = f"dlc_{header}_{function}" + ("" if dtype is None else f"_{dtype.value}")
-    parameters = f"{c} *y, const {c} *updates, const int64_t *index, ptrdiff_t a, ptrdiff_t b, ptrdiff_t c"
+    parameters = (
+        f"{c} *y, const {c} *updates, const int64_t *index, ptrdiff_t a, ptrdiff_t b, ptrdiff_t c"
+    )
     return scalar_kernels(f"dlc_{header}.h", (f"int {name}({parameters})",))[name]
 
 
@@ -155,7 +159,9 @@ def test_scatter(function: str, dtype: DType, rows: int, inner: int, count: int,
 
 @settings(max_examples=EXAMPLES)
 @given(function=st.sampled_from(["set", "add"]), rows=st.integers(0, 4), data=st.data())
-def test_scatter_refuses_an_index_out_of_range(function: str, rows: int, data: st.DataObject) -> None:
+def test_scatter_refuses_an_index_out_of_range(
+    function: str, rows: int, data: st.DataObject
+) -> None:
     limits = np.iinfo(np.int64)
     bad = data.draw(st.integers(rows, limits.max) | st.integers(limits.min, -rows - 1))
     y = np.full((rows, 2), 7, F32)

@@ -62,7 +62,9 @@ def test_help_is_quick_to_start() -> None:
         "import sys, dlc.cli; dlc.cli.main.__module__;"
         "print([m for m in ('numpy','onnx','networkx','rich','cffi') if m in sys.modules])"
     )
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    loaded = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
     assert loaded.stdout.strip() == "[]"
 
 
@@ -96,7 +98,9 @@ def test_unbound_leading_dim_becomes_one_with_a_notice(
     assert "--dim N=" in err
 
 
-def test_opt_text_in_text_out(capfd: pytest.CaptureFixture[str], tmp_path: Path, model: Path) -> None:
+def test_opt_text_in_text_out(
+    capfd: pytest.CaptureFixture[str], tmp_path: Path, model: Path
+) -> None:
     code, out, _ = dlc(capfd, "opt", model, "--pass=expand-ops", "-o", tmp_path / "g.dlc")
     assert code == 0
     code, out, _ = dlc(capfd, "opt", tmp_path / "g.dlc", "--pass=cse,dce")
@@ -154,9 +158,7 @@ def test_bad_inputs(
     np.savez(tmp_path / "x.npz", **arrays)  # type: ignore[arg-type]
     sentence = failing(capfd, "run", model, "--inputs", tmp_path / "x.npz")
     for word in words:
-        assert word in sentence.replace(" ", "").replace("f32", "float32").replace(
-            "f64", "float64"
-        )
+        assert word in sentence.replace(" ", "").replace("f32", "float32").replace("f64", "float64")
 
 
 def test_inputs_that_are_no_archive(

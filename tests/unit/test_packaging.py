@@ -21,7 +21,9 @@ def test_package_list_equals_the_tree() -> None:
     for top in ("dlc", *MAPPED):
         for init in (ROOT / top).rglob("__init__.py"):
             if init.is_relative_to(ROOT / "dlc") and any(
-                p.is_symlink() for p in [init.parent, *init.parents] if p.is_relative_to(ROOT / "dlc")
+                p.is_symlink()
+                for p in [init.parent, *init.parents]
+                if p.is_relative_to(ROOT / "dlc")
             ):
                 continue
             parts = list(init.parent.relative_to(ROOT).parts)

@@ -38,5 +38,7 @@ def test_examples_keep_their_meaning(graph: Graph) -> None:
 @pytest.mark.parametrize("number", ["-0.0", "nan", "inf", "0.1"])
 @pytest.mark.parametrize("opset", [9, 17])
 def test_every_number_pads(number: str, opset: int) -> None:
-    graph = graph_of(X.replace("] 0.0", f"] {number}") + "%y = onnx.Concat(%a, %x) {axis = 1}" + Y, opset)
+    graph = graph_of(
+        X.replace("] 0.0", f"] {number}") + "%y = onnx.Concat(%a, %x) {axis = 1}" + Y, opset
+    )
     assert kinds(proved("concat-to-pad", graph)) == ["onnx.Pad"]

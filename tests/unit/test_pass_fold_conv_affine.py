@@ -41,7 +41,10 @@ def test_refuses_with_a_reason(body: str, reason: str) -> None:
 
 
 def test_old_broadcasting_stays() -> None:
-    body = CONV + '%d = constant() {value = dense<f32[1,2,2,2] 1 2 3 4 5 6 7 8>}\n%y = onnx.Add(%c, %d)'
+    body = (
+        CONV
+        + "%d = constant() {value = dense<f32[1,2,2,2] 1 2 3 4 5 6 7 8>}\n%y = onnx.Add(%c, %d)"
+    )
     assert "as before opset 7" in refusals("fold-conv-affine", graph_of(body + Y, opset=6))
 
 

@@ -272,7 +272,11 @@ class Mine(Pass):
     ("name", "text", "message"),
     [
         ("missing.py", None, "is no Python file"),
-        ("broken.py", "import nothing_of_this_name", "broken.py, line 1, fails to load: ModuleNotFoundError"),
+        (
+            "broken.py",
+            "import nothing_of_this_name",
+            "broken.py, line 1, fails to load: ModuleNotFoundError",
+        ),
         (
             "twice.py",
             "from dlc.rewrite.base import Pass\nclass D(Pass):\n    name = 'dce'",

@@ -24,9 +24,15 @@ Exit code 0: they agree; 1: they differ (the worst element is printed); 2: an er
 @click.option("--inputs", metavar="X.npz", help="Arrays by input name (default: random, seeded).")
 @click.option("--rtol", default=1e-3, show_default=True, help="Relative tolerance.")
 @click.option("--atol", default=1e-5, show_default=True, help="Absolute tolerance.")
-@click.option("--rtol-max", default=1e-4, show_default=True,
-              help="Tolerance relative to the tensor's largest magnitude; 0: element by element only.")
-@click.option("--runs", default=1, show_default=True, type=click.IntRange(1), help="Random inputs to try.")
+@click.option(
+    "--rtol-max",
+    default=1e-4,
+    show_default=True,
+    help="Tolerance relative to the tensor's largest magnitude; 0: element by element only.",
+)
+@click.option(
+    "--runs", default=1, show_default=True, type=click.IntRange(1), help="Random inputs to try."
+)
 @click.option("--seed", default=0, show_default=True, help="Seed of the random inputs.")
 def command(model: str, dims: dict[str, int], shapes: dict[str, tuple[int, ...]], pipeline: str,
             inputs: str | None, rtol: float, atol: float,

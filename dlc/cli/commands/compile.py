@@ -20,12 +20,25 @@ Examples:
 @pipeline_options(default="O2")
 @click.option("-o", "--output", required=True, metavar="DIR", help="The folder to write.")
 @click.option("--name", help="Prefix of every C name (default: the model file's name).")
-@click.option("--weights", type=click.Choice(["auto", "c", "file"]), default="auto",
-              help="Weights as C arrays, as one binary file, or (auto) by their size.")
-@click.option("--memory", type=click.Choice(["arena", "heap"]), default="arena",
-              help="One static arena, or malloc with free after last use.")
-@click.option("--backend", default="c99", show_default=True, metavar="NAME",
-              help="What writes the folder: c99, a plugin's, or one of a file given to --load.")
+@click.option(
+    "--weights",
+    type=click.Choice(["auto", "c", "file"]),
+    default="auto",
+    help="Weights as C arrays, as one binary file, or (auto) by their size.",
+)
+@click.option(
+    "--memory",
+    type=click.Choice(["arena", "heap"]),
+    default="arena",
+    help="One static arena, or malloc with free after last use.",
+)
+@click.option(
+    "--backend",
+    default="c99",
+    show_default=True,
+    metavar="NAME",
+    help="What writes the folder: c99, a plugin's, or one of a file given to --load.",
+)
 def command(model: str, dims: dict[str, int], shapes: dict[str, tuple[int, ...]], pipeline: str,
             output: str, name: str | None, weights: str, memory: str, backend: str) -> None:  # fmt: skip
     """Write MODEL as a self-contained folder: model.c, model.h, weights, kernels, a self-test."""

@@ -39,7 +39,9 @@ def command(output: str | None) -> None:
         agree = _onnxruntime_agreement(batch, answers)
 
     print_passes(manager, stderr=False)
-    table = Table(title="LeNet-5 on held-out digits, in C", box=None, title_justify="left", show_header=False)
+    table = Table(
+        title="LeNet-5 on held-out digits, in C", box=None, title_justify="left", show_header=False
+    )
     correct = int((answers == labels).sum())
     table.add_row("accuracy", f"{correct / len(labels):.1%} ({correct} of {len(labels)} images)")
     table.add_row("same answer as onnxruntime", agree)
@@ -64,6 +66,8 @@ def _onnxruntime_agreement(batch: list[dict[str, object]], answers: object) -> s
 
     from dlc import demo
 
-    session = onnxruntime.InferenceSession(str(demo.model_path()), providers=["CPUExecutionProvider"])
+    session = onnxruntime.InferenceSession(
+        str(demo.model_path()), providers=["CPUExecutionProvider"]
+    )
     theirs = [np.asarray(session.run(None, x)[0]).argmax() for x in batch]
     return f"{int((np.array(theirs) == answers).sum())} of {len(batch)} images"

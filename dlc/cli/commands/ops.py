@@ -7,7 +7,9 @@ import click
 
 @click.command(short_help="List core operators and supported ONNX operators.",
                epilog="Examples: dlc ops; dlc ops --missing")  # fmt: skip
-@click.option("--missing", is_flag=True, help="List the ONNX operators that cannot be compiled yet.")
+@click.option(
+    "--missing", is_flag=True, help="List the ONNX operators that cannot be compiled yet."
+)
 def command(missing: bool) -> None:
     """List the core operators, and how each ONNX operator is brought down to them."""
     from dlc.ops.table import core_table, onnx_table

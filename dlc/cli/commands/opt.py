@@ -25,8 +25,13 @@ Examples:
 @pipeline_options(default="")
 @proving_options
 @watch_options
-@click.option("-o", "--output", default="-", metavar="OUT",
-              help="Where to write: .onnx, .dlc or - (textual IR on standard output, the default).")
+@click.option(
+    "-o",
+    "--output",
+    default="-",
+    metavar="OUT",
+    help="Where to write: .onnx, .dlc or - (textual IR on standard output, the default).",
+)
 @click.option("--inline", is_flag=True, help="Write every constant into the text.")
 @click.option("--report", is_flag=True, help="Print what each pass did on standard error.")
 def command(model: str, dims: dict[str, int], shapes: dict[str, tuple[int, ...]], pipeline: str,
@@ -46,6 +51,8 @@ def command(model: str, dims: dict[str, int], shapes: dict[str, tuple[int, ...]]
     if output == "-":
         from dlc.ir.text import print_graph
 
-        click.echo(print_graph(graph, inline_limit=None) if inline else print_graph(graph), nl=False)
+        click.echo(
+            print_graph(graph, inline_limit=None) if inline else print_graph(graph), nl=False
+        )
     else:
         api.save(graph, output, inline=inline)

@@ -8,8 +8,14 @@ import click
 @click.command(short_help="List the passes, or print one's page.",
                epilog="Examples: dlc passes; dlc passes fold-bn; dlc passes my-pass --load my_pass.py")  # fmt: skip
 @click.argument("name", required=False)
-@click.option("--load", "plugins", multiple=True, type=click.Path(), metavar="FILE.py",
-              help="Load passes of your own first.")
+@click.option(
+    "--load",
+    "plugins",
+    multiple=True,
+    type=click.Path(),
+    metavar="FILE.py",
+    help="Load passes of your own first.",
+)
 def command(name: str | None, plugins: tuple[str, ...]) -> None:
     """List every pass with its first line and the named pipelines, or print the page of NAME."""
     from dlc.passmanager import PIPELINES, find_pass, known_passes, load_file

@@ -25,12 +25,16 @@ def command(model: str, dims: dict[str, int], shapes: dict[str, tuple[int, ...]]
 
     arrays = api.read_arrays(inputs)
     with progress("running") as stage:
-        module = api.compile(model, dims=dims, shapes=shapes, passes=pipeline, notify=notice, stage=stage)
+        module = api.compile(
+            model, dims=dims, shapes=shapes, passes=pipeline, notify=notice, stage=stage
+        )
         results = module.run(arrays)
     if outputs is not None:
         api.write_arrays(outputs, results)
     for name, array in results.items():
         flat = array.ravel()
-        shown = " ".join(f"{value:.6g}" if array.dtype.kind == "f" else str(value) for value in flat[:8])
+        shown = " ".join(
+            f"{value:.6g}" if array.dtype.kind == "f" else str(value) for value in flat[:8]
+        )
         more = " ..." if flat.size > 8 else ""
         click.echo(f"{name}: {array.dtype}[{','.join(map(str, array.shape))}] {shown}{more}")

@@ -17,8 +17,13 @@ Examples:
 )
 @model_options
 @pipeline_options(default="")
-@click.option("-o", "--output", required=True, metavar="G.svg",
-              help="The picture to write: .svg, .dot, or (with graphviz) .png, .pdf.")
+@click.option(
+    "-o",
+    "--output",
+    required=True,
+    metavar="G.svg",
+    help="The picture to write: .svg, .dot, or (with graphviz) .png, .pdf.",
+)
 @click.option("--plain", is_flag=True, help="Draw without graphviz even if it is installed.")
 def command(model: str, dims: dict[str, int], shapes: dict[str, tuple[int, ...]], pipeline: str,
             output: str, plain: bool) -> None:  # fmt: skip

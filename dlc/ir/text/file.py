@@ -19,7 +19,9 @@ from dlc.ir.text.parser import parse_graph
 from dlc.ir.text.printer import INLINE_LIMIT, Printer
 
 
-def save(graph: Graph, path: str | os.PathLike[str], *, inline: bool = False, header: str = "") -> None:
+def save(
+    graph: Graph, path: str | os.PathLike[str], *, inline: bool = False, header: str = ""
+) -> None:
     """Write a graph as ``path`` (``.dlc``), after ``header`` (lines of comments).
 
     Constants of more than ``INLINE_LIMIT`` elements go to ``<path>.npz``, keyed by digest, unless

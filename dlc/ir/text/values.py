@@ -237,7 +237,9 @@ class ValueReader:
     def seeded(self, spec: str, type: TensorType) -> Data:
         self.made_up += type.nbytes
         if self.made_up > MAX_BYTES:
-            raise ParseError(f"the random constants of the text take more than {MAX_BYTES >> 20} MiB")
+            raise ParseError(
+                f"the random constants of the text take more than {MAX_BYTES >> 20} MiB"
+            )
         return Seeded.parse(spec, type.dtype, type.dims)
 
     def resource(self, digest: str, type: TensorType) -> Data:

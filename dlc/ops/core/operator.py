@@ -16,13 +16,17 @@ class OnnxBody(Protocol):
     def node(self, op_type: str, inputs: Sequence[str], **attributes: object) -> str:
         """Append a node of the default domain; returns the name of its first output."""
 
-    def results(self, op_type: str, inputs: Sequence[str], count: int, **attributes: object) -> list[str]:
+    def results(
+        self, op_type: str, inputs: Sequence[str], count: int, **attributes: object
+    ) -> list[str]:
         """As ``node``, for a node of ``count`` outputs; returns their names."""
 
     def constant(self, array: object) -> str:
         """Append a Constant node; returns its output name."""
 
-    def expression(self, expr: object, arguments: Sequence[str], types: Sequence[TensorType]) -> str:
+    def expression(
+        self, expr: object, arguments: Sequence[str], types: Sequence[TensorType]
+    ) -> str:
         """Append the nodes that compute a scalar expression; returns the result's name."""
 
 

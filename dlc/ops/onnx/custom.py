@@ -56,7 +56,9 @@ def is_declared(operator: OnnxOperator) -> bool:
     return (operator.domain, operator.type) in _DECLARED
 
 
-def infer_declared(operator: OnnxOperator, operands: Types, constants: Arrays) -> tuple[TensorType, ...]:
+def infer_declared(
+    operator: OnnxOperator, operands: Types, constants: Arrays
+) -> tuple[TensorType, ...]:
     """The types that the operator's expansion gives for such operands."""
     return tuple(value.type for value in _trial(operator, operands, constants).outputs)
 
@@ -120,6 +122,8 @@ def _schema(function: Expansion, type: str, domain: str, version: int, results: 
 def _attribute(name: str, default: Any) -> defs.OpSchema.Attribute:
     if isinstance(default, type):
         if default not in _KINDS:
-            raise DlcError(f"attribute {name!r} is of type {default.__name__}; int, float or str are")
+            raise DlcError(
+                f"attribute {name!r} is of type {default.__name__}; int, float or str are"
+            )
         return defs.OpSchema.Attribute(name, _KINDS[default], "")
     return defs.OpSchema.Attribute(name, helper.make_attribute(name, default), "")
