@@ -36,12 +36,16 @@ def _shapes(
 
 def model_options(function: Function) -> Function:
     """``MODEL --dim --shape``: passed on as ``model, dims, shapes``."""
+    return click.argument("model")(dim_options(function))
+
+
+def dim_options(function: Function) -> Function:
+    """``--dim --shape``: passed on as ``dims, shapes``."""
     for decorate in (
         click.option("--shape", "shapes", multiple=True, callback=_shapes, metavar="INPUT=1x3x224x224",
                      help="Fix the whole shape of an input."),
         click.option("--dim", "dims", multiple=True, callback=_dims, metavar="NAME=SIZE",
                      help="Fix a symbolic dimension of the inputs."),
-        click.argument("model"),
     ):  # fmt: skip
         function = decorate(function)
     return function
@@ -113,7 +117,7 @@ def progress(title: str) -> Iterator[Callable[[str], None]]:
 
     console = Console(stderr=True)
     if not console.is_terminal:
-        yield lambda stage: None
+        yield lambda _: None
         return
     with console.status(title) as status:
         yield lambda stage: status.update(f"{title}: {stage}")
