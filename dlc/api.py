@@ -263,7 +263,7 @@ def _reference(graph: Graph, model: Any, stage: Notify) -> tuple[str, Callable[[
         ) from None
     names = [output.name for output in session.get_outputs()]
     return f"onnxruntime {onnxruntime.__version__}", lambda arrays: dict(
-        zip(names, session.run(names, arrays), strict=True)
+        zip(names, map(np.asarray, session.run(names, arrays)), strict=True)
     )
 
 

@@ -57,4 +57,4 @@ def _onnxruntime(graph: Graph) -> Runnable:
         to_onnx(graph).SerializeToString(), options, providers=["CPUExecutionProvider"]
     )
     names = [output.name for output in session.get_outputs()]
-    return lambda arrays: dict(zip(names, session.run(names, arrays), strict=True))
+    return lambda arrays: dict(zip(names, map(np.asarray, session.run(names, arrays)), strict=True))

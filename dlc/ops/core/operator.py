@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from abc import abstractmethod
 from collections.abc import Sequence
 from typing import Protocol
 
@@ -13,17 +14,21 @@ from dlc.ops.emission import Emission
 class OnnxBody(Protocol):
     """What ``to_onnx`` builds a function body with (implemented by dlc.exporter)."""
 
+    @abstractmethod
     def node(self, op_type: str, inputs: Sequence[str], **attributes: object) -> str:
         """Append a node of the default domain; returns the name of its first output."""
 
+    @abstractmethod
     def results(
         self, op_type: str, inputs: Sequence[str], count: int, **attributes: object
     ) -> list[str]:
         """As ``node``, for a node of ``count`` outputs; returns their names."""
 
+    @abstractmethod
     def constant(self, array: object) -> str:
         """Append a Constant node; returns its output name."""
 
+    @abstractmethod
     def expression(
         self, expr: object, arguments: Sequence[str], types: Sequence[TensorType]
     ) -> str:
