@@ -76,7 +76,7 @@ class Operator:
         cls,
         label: str,
         attributes: Mapping[str, Any],
-        opsets: Mapping[str, int],  # noqa: ARG003  # for operators of a version
+        opsets: Mapping[str, int],  # for operators of a version
     ) -> Self:
         """The operator that prints as ``label`` (see ``label_in``) with these attributes.
 

@@ -476,8 +476,9 @@ def test_ops_carry_the_label_of_their_node():
 
 
 def test_an_operator_without_expansion_is_named_with_a_remedy():
-    model = single("Det", [normal(3, 3)], 18, set(), 1, {})
-    with pytest.raises(UnsupportedError, match=r"Det node 'node': .*`dlc ops`.*--load"):
+    model = single("MaxRoiPool", [normal(1, 1, 4, 4), np.zeros((1, 5), np.float32)], 18, set(), 1,
+                   {"pooled_shape": [2, 2]})  # fmt: skip
+    with pytest.raises(UnsupportedError, match=r"MaxRoiPool node 'node': .*`dlc ops`.*--load"):
         expanded(model)
 
 
@@ -488,6 +489,7 @@ def test_training_dropout_is_refused():
 
 
 def test_runtime_parameters_are_refused_by_name():
-    """A size that is known only at run time: which operand, of which node."""
-    with pytest.raises(UnsupportedError, match="GatherElements node 'node': operand 1"):
-        expanded(single("GatherElements", [normal(3), i64(0, 1, 2)], 18, set(), 1, {}))
+    """A choice that is made only at run time: which operand, of which node."""
+    arrays = [normal(3), np.float32(0.5), np.array(False)]
+    with pytest.raises(UnsupportedError, match="Dropout node 'node': operand 2"):
+        expanded(single("Dropout", arrays, 13, {1}, 1, {}))

@@ -66,10 +66,11 @@ class Scatter(CoreOperator):
         data, index, updates = (np.asarray(a) for a in operands)
         self._check(index, len(data))
         result = data.copy()
-        for at, row in zip(index, updates, strict=True):
-            result[at] = (
-                row if self.function == "set" else SCALARS[self.function].numpy(result[at], row)
-            )
+        with np.errstate(all="ignore"):  # overflow to infinity is C's answer too
+            for at, row in zip(index, updates, strict=True):
+                result[at] = (
+                    row if self.function == "set" else SCALARS[self.function].numpy(result[at], row)
+                )
         return (result,)
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
