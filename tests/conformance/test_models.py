@@ -34,13 +34,11 @@ BOUNDS = {"lenet5": 23.0, "mnist_cnn": 61.25, "resnet8_cifar": 192, "dscnn_kws":
 
 @pytest.fixture(scope="session")
 def large(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The large benchmark models, made by the zoo's own script."""
-    folder = tmp_path_factory.getbasetemp().parent / "zoo"
-    missing = [name for name in LARGE if not (folder / f"{name}.onnx").exists()]
-    if missing:
-        folder.mkdir(exist_ok=True)
-        script = shared / "zoo" / "fill.py"
-        subprocess.run([sys.executable, script, folder, *missing], check=True, capture_output=True)
+    """The large benchmark models, made by the zoo's own script (once for each test process)."""
+    folder = tmp_path_factory.mktemp("zoo")
+    script = shared / "zoo" / "fill.py"
+    done = subprocess.run([sys.executable, script, folder, *LARGE], capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
     return folder
 
 
