@@ -23,6 +23,8 @@ from dlc.ir.scalars import SCALARS, convert
 from dlc.ir.types import DType
 
 CASTS = {dtype.value: dtype for dtype in DType if dtype is not DType.STRING}
+#: dtypes whose constants no expression can write
+NO_LITERAL = frozenset({DType.STRING, DType.C64, DType.C128})
 MAX_DEPTH = 200  # of nesting that is parsed: what walks trees is recursive
 _ARGUMENT = re.compile(r"a[0-9]{1,6}")
 _INFIX = {"add": "+", "sub": "-", "mul": "*", "div": "/"}

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import enum
-import json
 import math
-import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, overload
 
 import numpy as np
 
 from dlc.errors import VerifyError
+from dlc.ir.sizes import Dim as Dim
+from dlc.ir.sizes import Symbol as Symbol
+from dlc.ir.sizes import bound_of, equal, low_of, product, select
+from dlc.ir.sizes import quoted as quoted
 
 
 class DType(enum.Enum):
@@ -131,28 +133,6 @@ def _numpy_dtype(dtype: DType) -> np.dtype[Any]:
     return narrow
 
 
-_PLAIN = re.compile(r"[A-Za-z_]\w*", re.ASCII)
-
-
-def quoted(name: str) -> str:
-    """A name as textual IR writes it: plain where it is an identifier, else a JSON string."""
-    return name if _PLAIN.fullmatch(name) else json.dumps(name)
-
-
-@dataclass(frozen=True, slots=True)
-class Symbol:
-    """A dim known only at run time, with a proven upper bound (``N<=8`` in text)."""
-
-    name: str
-    bound: int
-
-    def __str__(self) -> str:
-        return f"{quoted(self.name)}<={self.bound}"
-
-
-Dim = int | Symbol
-
-
 @dataclass(frozen=True, slots=True)
 class Quant:
     """Affine quantisation: ``real = scale * (stored - zero_point)``, per tensor or along ``axis``."""
@@ -193,13 +173,18 @@ class TensorType:
 
     @property
     def bounds(self) -> tuple[int, ...]:
-        """The shape with every symbol replaced by its upper bound."""
+        """The upper bound of each dim."""
         return tuple(dim if isinstance(dim, int) else dim.bound for dim in self.shape)
 
     @property
     def capacity(self) -> int:
         """Most elements a value of this type can have."""
-        return math.prod(self.bounds)
+        return math.prod(self.shape) if self.is_static else bound_of(self.count)  # type: ignore[arg-type]
+
+    @property
+    def count(self) -> Dim:
+        """How many elements a value of this type has."""
+        return product(self.shape)
 
     @property
     def nbytes(self) -> int:
@@ -224,29 +209,48 @@ class TensorType:
         return f"{self.dtype.value}[{parts}]"
 
 
-def strides_of(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Row-major element strides of a static shape."""
-    strides, step = [], 1
+@overload
+def strides_of(shape: tuple[int, ...]) -> tuple[int, ...]: ...
+@overload
+def strides_of(shape: Sequence[Dim]) -> tuple[Dim, ...]: ...
+def strides_of(shape: Sequence[Dim]) -> tuple[Dim, ...]:
+    """Row-major element strides of a shape."""
+    strides: list[Dim] = []
+    step: Dim = 1
     for dim in reversed(shape):
         strides.append(step)
-        step *= dim
+        step = step * dim
     return tuple(reversed(strides))
 
 
-def broadcast_shapes(*shapes: tuple[Dim, ...]) -> tuple[Dim, ...]:
-    """Multidirectional (numpy) broadcasting of shapes that may hold symbols.
+def broadcast_shapes(*shapes: Sequence[Dim]) -> tuple[Dim, ...]:
+    """Multidirectional (numpy) broadcasting of shapes that may hold sizes known at run time.
 
-    Raises VerifyError when two dims differ and neither is 1.
+    Where sizes cannot be proven equal the result follows the rule at run time; that they fit is
+    then to be checked there (``dlc.ops.nest.broadcast_checks``). Raises VerifyError when two dims
+    surely differ and neither can be 1.
     """
     rank = max((len(shape) for shape in shapes), default=0)
     result: list[Dim] = []
     for axis in range(-rank, 0):
         dim: Dim = 1
         for shape in shapes:
-            if -axis <= len(shape) and shape[axis] != 1:
-                if dim != 1 and dim != shape[axis]:
+            if -axis <= len(shape) and (other := shape[axis]) != 1 and dim != other:
+                if not _fit(dim, other):
                     listed = " and ".join(f"[{','.join(map(str, s))}]" for s in shapes)
                     raise VerifyError(f"shapes {listed} do not broadcast")
-                dim = shape[axis]
+                dim = _wider(dim, other)
         result.append(dim)
     return tuple(result)
+
+
+def _fit(a: Dim, b: Dim) -> bool:
+    """Whether two dims may be equal, or one of them 1."""
+    return any(low_of(d) <= 1 <= bound_of(d) for d in (a, b)) or equal(a, b) != 0
+
+
+def _wider(a: Dim, b: Dim) -> Dim:
+    """The common extent of two dims that fit; a fixed one other than 1 is it."""
+    if isinstance(b, int) or (isinstance(a, int) and a == 1):
+        return b
+    return a if isinstance(a, int) else select(equal(a, 1), b, a)

@@ -7,13 +7,14 @@ overwritten, and ``backends/c99`` prints it. All indices count elements.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from dlc.errors import PluginError
 from dlc.ir.expr import A0, Expr
+from dlc.ir.graph import Graph
+from dlc.ir.sizes import Dim, Size, Symbol, bound_of, product
 
 _KERNEL_PATH: list[Path] = []
 
@@ -40,8 +41,8 @@ def kernel_folders() -> tuple[Path, ...]:
 class Affine:
     """``base + sum(strides[i] * loop_variable[i])``, in elements."""
 
-    base: int = 0
-    strides: tuple[int, ...] = ()
+    base: Dim = 0
+    strides: tuple[Dim, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class Nest:
     epilogue's reads) have strides for the outer loops only.
     """
 
-    extents: tuple[int, ...]
+    extents: tuple[Dim, ...]
     reads: tuple[Access, ...]
     write: Access
     expr: Expr = A0
@@ -117,7 +118,17 @@ class Index:
     value: Affine
 
 
-Argument = Access | Index | Acc | int | float
+@dataclass(frozen=True, slots=True)
+class Count:
+    """Kernel argument: where the kernel stores the run-time value of a symbol (a ``ptrdiff_t *``).
+
+    The run ends with status DLC_BAD_SIZE when that lies outside the symbol's interval.
+    """
+
+    symbol: Symbol
+
+
+Argument = Access | Index | Acc | Count | Dim | float
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +140,7 @@ class Tile:
     loop, those of ``write`` and ``reads`` two more: tile row and tile column.
     """
 
-    outer: tuple[int, ...]
+    outer: tuple[Dim, ...]
     rows: int
     cols: int
     kernel: str
@@ -148,7 +159,112 @@ class Kernel:
     fallible: bool = False
 
 
-Part = Nest | Tile | Kernel
+@dataclass(frozen=True, slots=True)
+class Define:
+    """A symbol takes its run-time value: an integer element of a buffer, or a size.
+
+    The run ends with status DLC_BAD_SIZE when that lies outside the symbol's interval.
+    """
+
+    symbol: Symbol
+    value: Access | Dim
+
+    @property
+    def args(self) -> tuple[Argument, ...]:
+        return (self.value,)
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """The run ends with status DLC_BAD_SIZE where the size is 0."""
+
+    condition: Size
+
+    @property
+    def args(self) -> tuple[Argument, ...]:
+        return ()
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """Argument of a body: the number of the turn, an i64."""
+
+
+@dataclass(frozen=True, slots=True)
+class Going:
+    """Argument of a body: whether the loop goes on, a bool; as an output, after this turn."""
+
+
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """Argument of a body: state ``index`` of the loop; as an output, as the next turn finds it."""
+
+    index: int
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One run of a planned body: what it reads and stores, and where its arena lies."""
+
+    body: Graph
+    inputs: tuple[Access | Turn | Going | Carried, ...]
+    outputs: tuple[Access | Going | Carried, ...]
+    arena: tuple[Access, ...] = ()
+    """One address in scratch, or nothing when the body needs no memory of its own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Branch:
+    """``if (condition) then(); else otherwise();``."""
+
+    condition: Access
+    then: Call
+    otherwise: Call
+
+    @property
+    def args(self) -> tuple[Argument, ...]:
+        return (self.condition, *_accesses_of(self.then), *_accesses_of(self.otherwise))
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A value carried around a loop: ``count`` elements that lie in a result before the loop and
+    after it, and in turn there and in ``spare`` meanwhile.
+    """
+
+    result: Access
+    spare: Access
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class Repeat:
+    """``for (turn = 0; turn < limit && going; ++turn) call();`` with ``going`` true at first where
+    ``condition`` is.
+
+    Affines of the call's arguments have one stride: that of the turn. ``most`` turns are taken at
+    most, whatever the limit says (None: any number).
+    """
+
+    limit: Access
+    condition: Access
+    call: Call
+    states: tuple[State, ...] = ()
+    most: int | None = None
+
+    @property
+    def args(self) -> tuple[Argument, ...]:
+        states = [access for state in self.states for access in (state.result, state.spare)]
+        return (self.limit, self.condition, *_accesses_of(self.call), *states)
+
+
+def _accesses_of(call: Call) -> tuple[Access, ...]:
+    return accesses((*call.inputs, *call.outputs, *call.arena))
+
+
+#: parts that read and store in an order of their own: of their ``args`` everything may be touched
+Opaque = Kernel | Branch | Repeat | Define | Check
+Part = Nest | Tile | Opaque
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,7 +277,7 @@ class Emission:
 
 @dataclass(frozen=True, slots=True)
 class Copy:
-    """A part that moves ``count`` contiguous elements unchanged from an operand into a result."""
+    """A part that moves contiguous elements, at most ``count``, unchanged from an operand to a result."""
 
     operand: int
     result: int
@@ -170,7 +286,7 @@ class Copy:
     count: int
 
 
-def copy_part(operand: int, source: int, target: int, count: int, result: int = 0) -> Nest:
+def copy_part(operand: int, source: Dim, target: Dim, count: Dim, result: int = 0) -> Nest:
     """A contiguous copy; where the planner can give both sides one address it costs nothing."""
     return Nest(
         (count,), (Access(Operand(operand), Affine(source, (1,))),),
@@ -187,12 +303,15 @@ def as_copy(part: Part) -> Copy | None:
         return None
     if read.index.strides != write.index.strides:
         return None
-    step = 1
+    source, target = read.index.base, write.index.base
+    if not isinstance(source, int) or not isinstance(target, int):
+        return None
+    step: Dim = 1
     for extent, stride in zip(reversed(part.extents), reversed(write.index.strides), strict=True):
         if extent != 1 and stride != step:
             return None
-        step *= extent
-    return Copy(read.buffer.index, write.buffer.index, read.index.base, write.index.base, step)
+        step = step * extent
+    return Copy(read.buffer.index, write.buffer.index, source, target, bound_of(step))
 
 
 def overwritable(emission: Emission) -> Iterator[tuple[int, int]]:
@@ -206,13 +325,13 @@ def overwritable(emission: Emission) -> Iterator[tuple[int, int]]:
     unclear: set[int] = set()  # results that a kernel stores to in an order of its own
     for part in emission.parts:
         elsewhere, here = _reads(part)
-        if isinstance(part, Kernel):
+        if isinstance(part, Opaque):
             unclear |= {a.buffer.index for a in elsewhere if isinstance(a.buffer, Result)}
         for access in elsewhere:
             if isinstance(access.buffer, Operand):
                 beside.setdefault(access.buffer.index, set()).add(None)
         for access in here:
-            if isinstance(access.buffer, Operand) and not isinstance(part, Kernel):
+            if isinstance(access.buffer, Operand) and not isinstance(part, Opaque):
                 to, exact = part.write.buffer, access.index == part.write.index
                 result = to.index if exact and isinstance(to, Result) else None
                 beside.setdefault(access.buffer.index, set()).add(result)
@@ -224,7 +343,7 @@ def overwritable(emission: Emission) -> Iterator[tuple[int, int]]:
 
 def _reads(part: Part) -> tuple[tuple[Access, ...], tuple[Access, ...]]:
     """What a part reads while it still computes, and what it reads only as it stores an element."""
-    if isinstance(part, Kernel):
+    if isinstance(part, Opaque):
         return accesses(part.args), ()
     if isinstance(part, Tile):
         return accesses(part.args), part.reads
@@ -233,31 +352,38 @@ def _reads(part: Part) -> tuple[tuple[Access, ...], tuple[Access, ...]]:
     return (), part.reads
 
 
-def accesses(args: Iterable[Argument]) -> tuple[Access, ...]:
-    """The arguments of a kernel that are addresses in buffers."""
+def accesses(args: Iterable[object]) -> tuple[Access, ...]:
+    """The arguments of a kernel or a body that are addresses in buffers."""
     return tuple(a for a in args if isinstance(a, Access))
 
 
-def stores(emission: Emission, result: int) -> int | None:
+def stores(emission: Emission, result: int) -> Dim | None:
     """How many elements the parts store into a result; None when a kernel does it."""
-    count = 0
+    count: Dim = 0
     for part in emission.parts:
-        if isinstance(part, Kernel):
+        if isinstance(part, Opaque):
             if any(a.buffer == Result(result) for a in accesses(part.args)):
                 return None
         elif part.write.buffer == Result(result):
             if isinstance(part, Tile):
-                count += math.prod(part.outer) * part.rows * part.cols
+                count = count + product(part.outer) * part.rows * part.cols
             else:
                 inner = part.accumulate.loops if part.accumulate else 0
-                count += math.prod(part.extents[: len(part.extents) - inner])
+                count = count + product(part.extents[: len(part.extents) - inner])
     return count
 
 
-def spans(extent: int, step: int) -> Iterator[tuple[int, int, int]]:
-    """Cut ``extent`` into equal tiles and a remainder: (start, how many tiles, tile size)."""
+def spans(extent: Dim, step: int) -> Iterator[tuple[Dim, Dim, int]]:
+    """Cut ``extent`` into equal tiles and a remainder: (start, how many tiles, tile size).
+
+    The size of a tile is always fixed; a remainder known only at run time is tiles of one.
+    """
     whole = extent // step
-    if whole:
+    rest = extent - whole * step
+    if whole != 0:
         yield 0, whole, step
-    if extent % step:
-        yield whole * step, 1, extent % step
+    if isinstance(rest, int):
+        if rest:
+            yield whole * step, 1, rest
+    else:
+        yield whole * step, rest, 1

@@ -15,9 +15,10 @@ from dlc.errors import UnsupportedError
 from dlc.ir.expr import Expr
 from dlc.ir.graph import Graph, Op, Value
 from dlc.ir.operator import Array, Data
+from dlc.ir.sizes import Apply, Sum, Symbol, quoted
 from dlc.ir.text import dense
 from dlc.ir.text.seeded import Seeded
-from dlc.ir.types import DType, Symbol, TensorType, quoted
+from dlc.ir.types import DType, TensorType
 
 INLINE_LIMIT = 64
 """Constants of more elements than this are printed by digest."""
@@ -159,4 +160,6 @@ _SCALARS: dict[type, Any] = {
     type(None): lambda _: "none",
     DType: lambda value: value.value,
     Symbol: str,
+    Sum: str,
+    Apply: str,
 }

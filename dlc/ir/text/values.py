@@ -16,7 +16,8 @@ from dlc.ir.operator import Array, Data
 from dlc.ir.text import dense
 from dlc.ir.text.lexer import Lexer
 from dlc.ir.text.seeded import MAX_BYTES, PREFIX, Seeded
-from dlc.ir.types import Dim, DType, Quant, Symbol, TensorType
+from dlc.ir.text.sizes import at_size, read_size
+from dlc.ir.types import Dim, DType, Quant, TensorType
 
 _DTYPES = {dtype.value: dtype for dtype in DType}
 _WORDS: dict[str, Any] = {
@@ -50,13 +51,14 @@ class ValueReader:
         lexer = self.lexer
         token = lexer.ahead
         first = token[:1]
+        if at_size(lexer):
+            return read_size(lexer)
         if token in _WORDS or is_word(token):
             return self.word()
         if first.isdigit() or first == "-":
             return self.number()
         if first == '"':
-            text = self.string("a value")
-            return Symbol(text, self.bound()) if lexer.ahead == "<=" else text
+            return self.string("a value")
         if first == "[":
             return self.nested(self.tuple)
         if first == "{":
@@ -73,8 +75,6 @@ class ValueReader:
         lexer = self.lexer
         word = lexer.ahead
         after = lexer.tokens[lexer.at + 1]
-        if after == "<=":
-            return Symbol(lexer.take(), self.bound())
         if word in _WORDS:
             if word in _DTYPES and after == "[":
                 return self.type()
@@ -188,18 +188,7 @@ class ValueReader:
         return TensorType(dtype, tuple(shape), layout, quant)
 
     def dim(self) -> Dim:
-        lexer = self.lexer
-        if lexer.ahead.isdigit():
-            return self.integer("a dim")
-        if is_word(lexer.ahead):
-            return Symbol(lexer.take(), self.bound())
-        if lexer.ahead[:1] == '"':
-            return Symbol(self.string("a symbol"), self.bound())
-        raise lexer.error("a dim (a number, or a symbol with its bound like N<=8)")
-
-    def bound(self) -> int:
-        self.lexer.expect("<=", "and the upper bound after a symbol")
-        return self.integer("an upper bound")
+        return read_size(self.lexer)
 
     def quant(self) -> Quant:
         lexer = self.lexer
