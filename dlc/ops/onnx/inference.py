@@ -122,7 +122,7 @@ def _onnx_results(
     operator: OnnxOperator, operands: Sequence[TensorType | None], known: Sequence[Known]
 ) -> list[_Result]:
     names = ["" if t is None else f"i{k}" for k, t in enumerate(operands)]
-    node = operator.node(names, operator.results)
+    node = _explicit(operator).node(names, operator.results)
     types = {name: type_proto(t) for name, t in zip(names, operands, strict=True) if t is not None}
     data = {
         name: helper.make_tensor(name, value[0], value[1], value[2], raw=True)
@@ -141,6 +141,13 @@ def _onnx_results(
         shapes = ", ".join("absent" if t is None else str(t) for t in operands)
         raise VerifyError(f"{operator.label}({shapes}): {text}") from None
     return [_convert(found.get(name), operands) for name in node.output]
+
+
+def _explicit(operator: OnnxOperator) -> OnnxOperator:
+    """The operator with ``onesided`` of STFT written out: onnx infers as if its default were 0."""
+    if operator.type != "STFT" or operator.domain:
+        return operator
+    return replace(operator, attrs=(("onesided", operator.attr("onesided")),))
 
 
 def _schema(operator: OnnxOperator) -> defs.OpSchema:
