@@ -15,7 +15,7 @@ import numpy as np
 
 from dlc.errors import DlcError, InputError, ParseError
 from dlc.ir.graph import Graph
-from dlc.ir.types import TensorType
+from dlc.ir.types import DType, TensorType
 
 if TYPE_CHECKING:
     from dlc.backends.c99.module import Module
@@ -278,11 +278,13 @@ def _declared_here(graph: Graph) -> str | None:
 
 
 def random_inputs(types: Mapping[str, TensorType], rng: np.random.Generator) -> Arrays:
-    """Inputs a network can bear: normal floats, small non-negative integers, fair booleans."""
+    """Inputs a network can bear: normal floats, small non-negative integers, fair booleans, words."""
     arrays: Arrays = {}
     for name, type in types.items():
         shape, dtype = type.dims, type.dtype
-        if dtype.is_float:
+        if dtype is DType.STRING:
+            arrays[name] = rng.choice(np.array(["", "text", "words"], object), shape)
+        elif dtype.is_float or dtype in (DType.C64, DType.C128):
             arrays[name] = rng.standard_normal(shape).astype(dtype.numpy)
         elif dtype.is_integer:
             arrays[name] = rng.integers(0, 8, shape).astype(dtype.numpy)
@@ -301,7 +303,7 @@ def compare(name: str, got: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]
         )
     if got.size == 0:
         return Difference(name, True, 0.0)
-    a, b = got.astype(np.float64), expected.astype(np.float64)
+    a, b = _numbers(got, expected), _numbers(expected, expected)
     with np.errstate(invalid="ignore"):
         same = (a == b) | (np.isnan(a) & np.isnan(b))
         error = np.where(same, 0.0, np.abs(a - b))
@@ -316,6 +318,15 @@ def compare(name: str, got: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]
     return Difference(
         name, ok, float(np.nanmax(error)), index, float(a[at]), float(b[at]), beyond, a.size
     )
+
+
+def _numbers(array: np.ndarray[Any, Any], expected: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """Floats to compare; parts of complex numbers; of strings, whether they are not as expected."""
+    if array.dtype == object:
+        return np.asarray(array != expected).astype(np.float64)
+    if array.dtype.kind == "c":
+        return np.stack([array.real, array.imag], -1).astype(np.float64)
+    return array.astype(np.float64)
 
 
 def read_arrays(path: str | os.PathLike[str]) -> Arrays:

@@ -7,7 +7,7 @@ from dlc.backends.c99.layout import Layout
 
 def cmake_text(layout: Layout) -> str:
     """A static (or shared) library NAME, and the self-test for ctest."""
-    sources = "model.c" if layout.in_file or not layout.weights else "model.c weights.c"
+    sources = "model.c" if not layout.source_weights else "model.c weights.c"
     argument = f' "${{CMAKE_CURRENT_SOURCE_DIR}}/{layout.name}.weights"' if layout.in_file else ""
     return f"""\
 cmake_minimum_required(VERSION 3.10)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -15,12 +16,31 @@ _STORED = {
     DType.BOOL: "uint8_t", DType.I4: "int8_t", DType.U4: "uint8_t", DType.I2: "int8_t",
     DType.U2: "uint8_t", DType.F8E4M3FN: "uint8_t", DType.F8E4M3FNUZ: "uint8_t",
     DType.F8E5M2: "uint8_t", DType.F8E5M2FNUZ: "uint8_t", DType.F8E8M0: "uint8_t",
-    DType.F4E2M1: "uint8_t",
+    DType.F4E2M1: "uint8_t", DType.F6E2M3: "uint8_t", DType.F6E3M2: "uint8_t",
+    DType.STRING: "const char *", DType.C64: "dlc_c64", DType.C128: "dlc_c128",
     **{t: f"{'' if t.is_signed else 'u'}int{8 * t.nbytes}_t" for t in (
         DType.I8, DType.I16, DType.I32, DType.I64, DType.U8, DType.U16, DType.U32, DType.U64,
     )},
 }  # fmt: skip
 
+COMPLEX = frozenset({DType.C64, DType.C128})
+COMPLEX_TYPES = """\
+#ifndef DLC_COMPLEX
+#define DLC_COMPLEX
+/* complex numbers: the real part, then the imaginary, as in C99's own type, which not every compiler has */
+typedef struct dlc_c64 {
+    float re, im;
+} dlc_c64;
+typedef struct dlc_c128 {
+    double re, im;
+} dlc_c128;
+#endif"""
+POINTER_SIZE = """\
+#ifndef DLC_STRINGS
+#define DLC_STRINGS
+/* a string takes 8 bytes in the memory plan: this cannot run where pointers are of another size */
+typedef char dlc_pointers_have_8_bytes[sizeof(const char *) == 8 ? 1 : -1];
+#endif"""
 INTEGERS = frozenset(
     {DType.I8, DType.I16, DType.I32, DType.I64, DType.U8, DType.U16, DType.U32, DType.U64}
 )
@@ -39,12 +59,28 @@ NARROW_INTEGERS = {
 def c_type(dtype: DType) -> str:
     """The C type of a stored element: ``uint8_t`` for bool, the bits for narrow floats.
 
-    Raises UnsupportedError for strings and complex numbers.
+    Strings are pointers to text, complex numbers structs (``COMPLEX_TYPES``).
     """
-    found = _STORED.get(dtype)
-    if found is None:
-        raise UnsupportedError(f"tensors of dtype {dtype.value} cannot be compiled to C")
-    return found
+    return _STORED[dtype]
+
+
+def const_type(dtype: DType) -> str:
+    """The C type of an element that is only read: ``const float``, ``const char *const``."""
+    return "const char *const" if dtype is DType.STRING else f"const {c_type(dtype)}"
+
+
+def pointer_type(dtype: DType, *, const: bool = False) -> str:
+    """The C type of a pointer to elements, up to its ``*``: ``float *``, ``const char *const *``."""
+    return f"{const_type(dtype) if const else c_type(dtype)} *".replace("* *", "**")
+
+
+def extra_types(dtypes: Iterable[DType]) -> list[str]:
+    """Lines that define the C types, beyond those of stdint.h, that hold elements of these dtypes."""
+    found = set(dtypes)
+    return [
+        *(COMPLEX_TYPES.split("\n") if found & COMPLEX else []),
+        *(POINTER_SIZE.split("\n") if DType.STRING in found else []),
+    ]
 
 
 def unsigned_type(dtype: DType) -> str:
@@ -59,6 +95,8 @@ def literal(value: Any, dtype: DType) -> str:
     compiler: ``weights.py`` writes them as macros where an array is initialised. Types that C has
     not are written as the bits they are stored in.
     """
+    if dtype in COMPLEX or dtype is DType.STRING:
+        raise UnsupportedError(f"a constant of {dtype.value} has no place in a scalar expression")
     number = np.asarray(value).astype(dtype.numpy)
     if dtype in FLOATS:
         return _float(number[()], dtype)

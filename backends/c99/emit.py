@@ -67,7 +67,7 @@ def print_program(program: Program, *, name: str, weights: str = "auto", memory:
     files: dict[str, bytes] = {}
     if layout.in_file:
         files[f"{layout.name}.weights"] = weights_binary(layout)
-    elif layout.weights:
+    if layout.source_weights:
         texts |= {"weights.c": weights_text(layout), "weights.h": weights_header(layout)}
     listed = [*texts, *files, "metadata.json"]
     texts["metadata.json"] = metadata_text(layout, tensors, listed)

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from dlc.backends.c99.dtypes import c_type
+from dlc.backends.c99.dtypes import pointer_type
 from dlc.backends.c99.scalars import Typed
 from dlc.errors import UnsupportedError
 from dlc.ir.types import DType, TensorType
@@ -79,10 +79,7 @@ class Frame:
             a is not b and a.writable and _overlap(a, b)
             for a in self.parameters for b in self.parameters
         )  # fmt: skip
-        return [
-            f"{'' if p.writable else 'const '}{_pointee(p)} *{'' if clash else 'restrict '}{p.name}"
-            for p in self.parameters
-        ]
+        return [f"{_pointer(p)}{'' if clash else 'restrict '}{p.name}" for p in self.parameters]
 
     def dtype(self, buffer: Buffer) -> DType | None:
         """Element type of a buffer; of scratch, what was last stored there (None: nothing yet)."""
@@ -118,9 +115,9 @@ class Frame:
         if dtype is None:
             raise UnsupportedError("a step reads scratch memory of unknown element type")
         name = f"{dtype.value}_at_{buffer.offset}"
-        cast = f"({c_type(dtype)} *)"
+        cast = f"({pointer_type(dtype)})"
         where = f"{cast}scratch" if not buffer.offset else f"{cast}(scratch + {buffer.offset})"
-        self.locals[name] = f"{c_type(dtype)} *const {name} = {where};"
+        self.locals[name] = f"{pointer_type(dtype)}const {name} = {where};"
         return name, dtype
 
 
@@ -165,8 +162,10 @@ def _place(step: Step, buffer: Operand | Result) -> tuple[Placement, TensorType]
     return step.operands[buffer.index], value.type
 
 
-def _pointee(parameter: Parameter) -> str:
-    return "unsigned char" if parameter.name == "scratch" else c_type(parameter.dtype)
+def _pointer(parameter: Parameter) -> str:
+    if parameter.name == "scratch":
+        return "unsigned char *"
+    return pointer_type(parameter.dtype, const=not parameter.writable)
 
 
 def _overlap(a: Parameter, b: Parameter) -> bool:

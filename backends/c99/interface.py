@@ -4,15 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from dlc.backends.c99.dtypes import c_type
+from dlc.backends.c99.dtypes import extra_types, pointer_type
 from dlc.backends.c99.layout import ALIGN, Field, Layout
 from dlc.backends.c99.lifetimes import Tensor
 from dlc.backends.c99.names import comment
+from dlc.ir.types import DType
 from dlc.plan.program import Space
 
 STATUSES = {"OK": 0, "NULL_POINTER": 1, "BAD_INDEX": 2, "MISALIGNED": 3, "OUT_OF_MEMORY": 4}
 """What NAME_run returns."""
 
+_NOTES = {
+    DType.BOOL: "; 0 or 1",
+    DType.STRING: "; UTF-8 that ends with a NUL",
+    **dict.fromkeys((DType.I4, DType.U4, DType.I2, DType.U2, DType.F4E2M1), "; one a byte"),
+}
 _MEANINGS = {
     "OK": "the outputs hold the result",
     "NULL_POINTER": "a pointer that is needed is NULL; nothing was written",
@@ -37,6 +43,7 @@ def interface_text(layout: Layout, tensors: Sequence[Tensor]) -> str:
         *_plan_table(layout, tensors),
         " */",
         f"#ifndef {guard}", f"#define {guard}", "", "#include <stdint.h>", "",
+        *extra_types(f.type.dtype for f in (*layout.inputs, *layout.outputs)),
         *_sizes(layout),
         "", f"/* What {name}_run returns. */", f"enum {name}_status {{", *statuses, "};", "",
         *_struct(layout, "inputs", layout.inputs), "",
@@ -70,12 +77,12 @@ def _sizes(layout: Layout) -> list[str]:
 
 
 def _struct(layout: Layout, kind: str, fields: Sequence[Field]) -> list[str]:
-    const = "const " if kind == "inputs" else ""
+    const = kind == "inputs"
     lines = [f"typedef struct {layout.name}_{kind} {{"]
     for field in fields:
-        note = "; 0 or 1" if field.type.dtype.value == "bool" else ""
+        note = _NOTES.get(field.type.dtype, "")
         lines.append(f"    /* {comment(field.name)}: {comment(str(field.type))}{note} */")
-        lines.append(f"    {const}{c_type(field.type.dtype)} *{field.c_name};")
+        lines.append(f"    {pointer_type(field.type.dtype, const=const)}{field.c_name};")
     if kind == "inputs" and layout.in_file:
         lines.append(
             f"    /* the content of {layout.name}.weights, read or mapped, aligned to {ALIGN} bytes */"

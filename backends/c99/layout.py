@@ -7,9 +7,9 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from dlc.backends.c99.dtypes import c_type
 from dlc.backends.c99.functions import Functions, functions_of
 from dlc.backends.c99.names import Names, word
+from dlc.backends.c99.pointers import cast, typed
 from dlc.ir.operator import Array
 from dlc.ir.types import DType, TensorType
 from dlc.plan.program import Buffer, Placement, Program, Space
@@ -39,6 +39,11 @@ class Weight:
     value: Array
     offset: int
 
+    @property
+    def is_text(self) -> bool:
+        """Whether it holds strings: a file cannot, since their pointers are known to the linker."""
+        return self.type.dtype is DType.STRING
+
 
 @dataclass(frozen=True, slots=True)
 class Layout:
@@ -61,7 +66,17 @@ class Layout:
     @property
     def weights_bytes(self) -> int:
         """Bytes of the weights file, or that it would have."""
-        return max((w.offset + w.type.nbytes for w in self.weights), default=0)
+        return max((w.offset + w.type.nbytes for w in self.weights if not w.is_text), default=0)
+
+    @property
+    def source_weights(self) -> tuple[Weight, ...]:
+        """The constants that are arrays in C."""
+        return tuple(w for w in self.weights if not self.in_file or w.is_text)
+
+    @property
+    def file_weights(self) -> tuple[Weight, ...]:
+        """The constants that lie in the weights file, or would."""
+        return tuple(w for w in self.weights if not w.is_text)
 
     @property
     def arena_align(self) -> int:
@@ -84,25 +99,27 @@ class Layout:
         buffer = self.program.buffers[place.buffer]
         if buffer.space is Space.ARENA:
             if self.on_heap:
-                return _cast(f"b{buffer.id}", place.offset, dtype, "")
+                return cast(f"b{buffer.id}", place.offset, dtype, "")
             assert buffer.offset is not None
-            return _cast("mem", buffer.offset + place.offset, dtype, "")
+            return cast("mem", buffer.offset + place.offset, dtype, "")
         if buffer.space is Space.CONSTANT:
             weight = self.weights[buffer.index]
-            if self.in_file:
-                return _cast("weights", weight.offset + place.offset, dtype, "const ")
-            return _typed(weight.c_name, weight.type.dtype, place.offset, dtype, "const ")
+            if self.in_file and not weight.is_text:
+                return cast("weights", weight.offset + place.offset, dtype, "const ")
+            return typed(weight.c_name, weight.type.dtype, place.offset, dtype, "const ")
         if buffer.space is Space.INPUT:
             field = self.inputs[buffer.index]
-            return _typed(f"in->{field.c_name}", field.type.dtype, place.offset, dtype, "const ")
+            return typed(f"in->{field.c_name}", field.type.dtype, place.offset, dtype, "const ")
         field = self.outputs[buffer.index]
-        return _typed(f"out->{field.c_name}", field.type.dtype, place.offset, dtype, "")
+        return typed(f"out->{field.c_name}", field.type.dtype, place.offset, dtype, "")
 
 
 def layout_of(program: Program, name: str, weights: str, memory: str) -> Layout:
     """Names for a program. ``weights`` is ``auto``, ``c`` or ``file``, ``memory`` arena or heap."""
     graph, name = program.graph, word(name, "model", 32)
-    total = sum(op.types[0].nbytes for op in program.constants)
+    total = sum(
+        t.nbytes for op in program.constants for t in op.types if t.dtype is not DType.STRING
+    )
     in_file = bool(total) and (weights == "file" or (weights == "auto" and total > FILE_THRESHOLD))
     names = Names(f"{name}_{word}" for word in ("run", "inputs", "outputs", "status"))
     inputs = zip(graph.input_names, (v.type for v in graph.inputs), strict=True)
@@ -127,19 +144,8 @@ def _weights(program: Program, name: str, names: Names) -> Iterator[Weight]:
         value = op.result.constant
         assert value is not None
         type = op.types[0]
-        c_type(type.dtype)  # a dtype without a C type is an error now, not halfway
         label = op.label or "constant"
         c_name = names.new(f"{name}_{word(label, 'constant', 40)}")
         yield Weight(label, c_name, type, np.ascontiguousarray(value), offset)
-        offset = -(-(offset + type.nbytes) // ALIGN) * ALIGN
-
-
-def _typed(base: str, own: DType, offset: int, dtype: DType, const: str) -> str:
-    if c_type(own) == c_type(dtype) and offset % own.nbytes == 0:
-        return f"{base} + {offset // own.nbytes}" if offset else base
-    return _cast(f"({const}unsigned char *){base}", offset, dtype, const)
-
-
-def _cast(base: str, offset: int, dtype: DType, const: str) -> str:
-    where = f"({base} + {offset})" if offset else base
-    return f"({const}{c_type(dtype)} *){where}"
+        if type.dtype is not DType.STRING:
+            offset = -(-(offset + type.nbytes) // ALIGN) * ALIGN

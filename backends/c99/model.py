@@ -33,7 +33,7 @@ void dlc_profile(int step);
 def model_text(layout: Layout) -> str:
     """The text of model.c."""
     own = sorted(layout.functions.headers - SYSTEM)
-    uses_weights = bool(layout.weights) and not layout.in_file
+    uses_weights = bool(layout.source_weights)
     system = {"stddef.h", "stdint.h", "string.h", *(["stdlib.h"] if layout.on_heap else [])}
     out = Writer()
     out.line(f"/* {layout.name}: emitted by dlc. This file belongs to the model's user. */")
@@ -44,7 +44,8 @@ def model_text(layout: Layout) -> str:
     out.extend(f'#include "kernels/{header}"' for header in own)
     out.extend(['#include "weights.h"'] if uses_weights else [])
     out.line()
-    if not layout.on_heap and layout.program.arena_bytes:
+    in_bodies = any("DLC_DEAD" in f.text for f in layout.functions.distinct)
+    if in_bodies or (not layout.on_heap and layout.program.arena_bytes):
         out.extend([*_POISON.split("\n"), ""])
     out.extend([*_PROFILE.split("\n"), ""])
     for function in layout.functions.distinct:

@@ -14,6 +14,7 @@ import numpy as np
 
 from dlc.backends.c99.interface import STATUSES
 from dlc.backends.c99.layout import ALIGN
+from dlc.backends.c99.strings import pointers_to, strings_at
 from dlc.backends.c99.toolchain import NATIVE, RELEASE_FLAGS, Compiler, build_shared, find_compiler
 from dlc.errors import BuildError, DlcError, InputError
 from dlc.interp import check_inputs
@@ -49,13 +50,20 @@ class Module:
     def run(self, inputs: Mapping[str, Array]) -> dict[str, Array]:
         """Outputs by name. InputError for a missing or unknown input, a wrong dtype or shape."""
         arrays = _checked(self.inputs, inputs)
-        outputs = {n: np.empty(t.dims, t.dtype.numpy) for n, t in self.outputs.items()}
+        outputs = {n: _room(t) for n, t in self.outputs.items()}
         self._call(arrays, outputs.values())
-        return outputs
+        # strings point into the inputs or the library, which are alive here
+        return {n: self._read(array, self.outputs[n]) for n, array in outputs.items()}
+
+    def _read(self, array: Array, type: TensorType) -> Array:
+        return strings_at(array, self._ffi) if type.dtype is DType.STRING else array
 
     def time(self, repetitions: int = 10, inputs: Mapping[str, Array] | None = None) -> float:
         """Median seconds of a call of the C function, after one to warm up (default: zeros)."""
-        given = inputs or {n: np.zeros(t.dims, t.dtype.numpy) for n, t in self.inputs.items()}
+        given = inputs or {
+            n: np.full(t.dims, "" if t.dtype is DType.STRING else 0, t.dtype.numpy)
+            for n, t in self.inputs.items()
+        }
         call = self.prepare(given)
         call()
         seconds = []
@@ -71,7 +79,7 @@ class Module:
         It is for one thread. Raises InputError as ``run`` does.
         """
         arrays = _checked(self.inputs, inputs)
-        outputs = [np.empty(t.dims, t.dtype.numpy) for t in self.outputs.values()]
+        outputs = [_room(t) for t in self.outputs.values()]
         given, made = self._structs(arrays, outputs)
         arena = self._arena()
         address = self._ffi.cast("void *", arena.ctypes.data)
@@ -172,7 +180,16 @@ def _types(fields: Sequence[Mapping[str, Any]]) -> dict[str, TensorType]:
 def _checked(types: Mapping[str, TensorType], inputs: Mapping[str, Array]) -> list[Array]:
     """The inputs in order, as aligned row-major arrays."""
     arrays = check_inputs(list(types), list(types.values()), inputs)
-    return [np.require(array, requirements=["C", "A"]) for array in arrays]
+    stored = (
+        pointers_to(array, name) if type.dtype is DType.STRING else array
+        for array, (name, type) in zip(arrays, types.items(), strict=True)
+    )
+    return [np.require(array, requirements=["C", "A"]) for array in stored]
+
+
+def _room(type: TensorType) -> Array:
+    """Uninitialised memory for an output; strings are pointers until they are read."""
+    return np.empty(type.dims, np.uintp if type.dtype is DType.STRING else type.dtype.numpy)
 
 
 def _aligned(count: int, align: int) -> Array:

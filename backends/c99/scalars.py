@@ -15,6 +15,7 @@ from dlc.backends.c99.dtypes import (
     NARROW_FLOATS,
     NARROW_INTEGERS,
     c_type,
+    const_type,
     unsigned_type,
 )
 from dlc.backends.c99.terms import Term, Terms
@@ -66,7 +67,7 @@ def translate(expr: Expr, arguments: Sequence[Typed], want: DType | None = None)
         long = len(text) > _LONGEST and number != root
         if (uses[number] > 1 or long) and term.function != "const" and not text.isidentifier():
             name = f"t{len(statements)}"
-            statements.append(f"const {c_type(term.dtype)} {name} = {text};")
+            statements.append(f"{const_type(term.dtype)} {name} = {text};")
             text, level = name, _ATOM
         texts.append((text, level))
     return Body(statements, Typed(texts[root][0], terms.all[root].dtype), headers)
@@ -107,7 +108,7 @@ def _text(term: Term, operands: list[tuple[str, int]], headers: set[str]) -> tup
         x, bound = at(0, _SUM), at(1, _SUM)
         sign = "<" if function == "max_const" else ">"
         return _narrowed(inner, f"{x} {sign} {bound} ? {bound} : {x}")
-    if function in _COMPARISONS:
+    if function in _COMPARISONS and inner is not DType.STRING:
         return f"{at(0, _SUM)} {_COMPARISONS[function]} {at(1, _SUM)}", _COMPARE
     if function in ("add", "sub", "mul") and inner in INTEGERS:
         return _wrapping(_OPERATORS[function], inner, at(0, _UNARY), at(1, _UNARY))

@@ -6,12 +6,13 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from dlc.backends.c99.dtypes import FLOATS, c_type
+from dlc.backends.c99.dtypes import COMPLEX, FLOATS, c_type, const_type
 from dlc.backends.c99.layout import ALIGN, Field, Layout
 from dlc.backends.c99.weights import SPECIAL_VALUES, has_special, rows
 from dlc.backends.c99.writer import Writer
 from dlc.errors import InputError
 from dlc.ir.operator import Array
+from dlc.ir.types import DType
 
 RTOL, ATOL, RTOL_MAX = 1e-3, 1e-5, 1e-4
 """As the defaults of ``dlc.check``."""
@@ -27,7 +28,7 @@ def selftest_text(layout: Layout, vectors: Vectors | None) -> str:
     out = Writer()
     out.line(f"/* Runs {layout.name} once: 0 when it works"
              f"{' and the outputs are as recorded' if vectors else ''}, 1 otherwise. */")  # fmt: skip
-    headers = ["stdint.h", "stdio.h", "stdlib.h"]
+    headers = ["stdint.h", "stdio.h", "stdlib.h", "string.h"]
     out.extend(['#include "model.h"', "", *(f"#include <{header}>" for header in headers), ""])
     if vectors and any(has_special(np.asarray(a)) for arrays in vectors for a in arrays.values()):
         out.extend([*SPECIAL_VALUES.split("\n"), ""])
@@ -35,13 +36,14 @@ def selftest_text(layout: Layout, vectors: Vectors | None) -> str:
         for field in fields:
             const = "const " if kind == "in" else ""
             size = max(field.type.capacity, 1)
-            declared = f"static {const}{c_type(field.type.dtype)} {kind}_{field.c_name}[{size}]"
+            own = const_type(field.type.dtype) if const else c_type(field.type.dtype)
+            declared = f"static {own} {kind}_{field.c_name}[{size}]"
             if vectors and kind == "in":
                 out.extend([f"{declared} = {{", *rows(_vector(vectors[0], field)), "};"])
             else:
-                out.line(f"{declared}{' = {0}' if const else ''};")
+                out.line(f"{declared}{_zeros(field) if const else ''};")
             if vectors and kind == "out":
-                expected = f"static const {c_type(field.type.dtype)} want_{field.c_name}[{size}]"
+                expected = f"static {const_type(field.type.dtype)} want_{field.c_name}[{size}]"
                 out.extend([f"{expected} = {{", *rows(_vector(vectors[1], field)), "};"])
     out.line()
     arena = 0 if layout.on_heap else layout.program.arena_bytes
@@ -103,6 +105,12 @@ def _write_main(layout: Layout, expected: Mapping[str, Array] | None, out: Write
 
 def _write_comparison(field: Field, expected: Array, out: Writer) -> None:
     got, want = f"out_{field.c_name}[i]", f"want_{field.c_name}[i]"
+    if field.type.dtype is DType.STRING:
+        out.line(f"bad += strcmp({got}, {want}) != 0;")
+        return
+    if field.type.dtype in COMPLEX:
+        out.line(f"bad += memcmp(&{got}, &{want}, sizeof {got}) != 0;  /* moved, never computed */")
+        return
     if field.type.dtype not in FLOATS:
         out.line(f"bad += {got} != {want};")
         return
@@ -116,6 +124,13 @@ def _write_comparison(field: Field, expected: Array, out: Writer) -> None:
         "const int close = near && gap - gap == 0;",
         "bad += !(got == want || (got != got && want != want) || close); /* two NaN agree */",
     ])  # fmt: skip
+
+
+def _zeros(field: Field) -> str:
+    if field.type.dtype is DType.STRING:
+        empty = ", ".join(['""'] * max(field.type.capacity, 1))
+        return f" = {{{empty}}}"
+    return " = {{0}}" if field.type.dtype in COMPLEX else " = {0}"
 
 
 def _vector(arrays: Mapping[str, Array], field: Field) -> Array:

@@ -124,7 +124,7 @@ class Terms:
         left, right = operands[0], operands[-1]
         if function == "select":
             return right if operands[1] == right else None
-        if inner in FLOATS or len(operands) != 2:
+        if inner in FLOATS or inner not in COMPUTABLE or len(operands) != 2:
             return None
         zero = self._const(0, inner)
         if function in ("and", "or"):
@@ -212,8 +212,10 @@ def _between(source: DType, target: DType) -> DType | None:
 
 def _check(function: str, inner: DType) -> None:
     """Raise UnsupportedError unless ``function`` of ``inner`` has a C form."""
-    allowed = (inner in FLOATS and function not in _BITS) or (
-        inner in COMPUTABLE and function in ("eq", "lt", "le")
+    allowed = (
+        (inner in FLOATS and function not in _BITS)
+        or (inner in COMPUTABLE and function in ("eq", "lt", "le"))
+        or (inner is DType.STRING and function == "eq")
     )
     if inner in INTEGERS:
         allowed |= function in _INTEGER_FUNCTIONS

@@ -1,4 +1,4 @@
-"""Weights as aligned C arrays (weights.c, weights.h) or as one binary file."""
+"""Weights as aligned C arrays (weights.c, weights.h) or as one binary file (strings are arrays always)."""
 
 from __future__ import annotations
 
@@ -6,9 +6,10 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-from dlc.backends.c99.dtypes import FLOATS, c_type, literal
+from dlc.backends.c99.dtypes import COMPLEX, FLOATS, const_type, extra_types, literal
 from dlc.backends.c99.layout import ALIGN, Layout, Weight
 from dlc.backends.c99.names import comment
+from dlc.backends.c99.strings import string_literal
 from dlc.backends.c99.writer import MARGIN
 from dlc.ir.operator import Array
 from dlc.ir.types import DType
@@ -42,10 +43,10 @@ def weights_header(layout: Layout) -> str:
     guard = f"{layout.macro}_WEIGHTS_H"
     return "\n".join([
         f"/* The weights of {layout.name}. */", f"#ifndef {guard}", f"#define {guard}", "",
-        "#include <stdint.h>", "",
-        *(line for weight in layout.weights for line in (
+        "#include <stdint.h>", "", *extra_types(w.type.dtype for w in layout.source_weights),
+        *(line for weight in layout.source_weights for line in (
             f"/* {comment(weight.label)}: {comment(str(weight.type))} */",
-            f"extern const {_declarator(weight)};",
+            f"extern {_declarator(weight)};",
         )),
         "", f"#endif /* {guard} */", "",
     ])  # fmt: skip
@@ -53,17 +54,17 @@ def weights_header(layout: Layout) -> str:
 
 def weights_text(layout: Layout) -> str:
     """The text of weights.c: definitions of the arrays."""
-    special = any(has_special(weight.value) for weight in layout.weights)
+    special = any(has_special(weight.value) for weight in layout.source_weights)
     lines = ['#include "weights.h"', "", _ALIGNED, "", *([SPECIAL_VALUES, ""] if special else [])]
-    for weight in layout.weights:
-        lines += [f"DLC_ALIGNED const {_declarator(weight)} = {{", *rows(weight.value), "};", ""]
+    for weight in layout.source_weights:
+        lines += [f"DLC_ALIGNED {_declarator(weight)} = {{", *rows(weight.value), "};", ""]
     return "\n".join(lines)
 
 
 def weights_binary(layout: Layout) -> bytes:
     """The content of NAME.weights: arrays at their offsets, little endian as they come."""
     content = bytearray(layout.weights_bytes)
-    for weight in layout.weights:
+    for weight in layout.file_weights:
         raw = stored(weight.value).tobytes()
         content[weight.offset : weight.offset + len(raw)] = raw
     return bytes(content)
@@ -83,6 +84,12 @@ def rows(value: Array) -> list[str]:
 def constants(value: Array) -> Iterable[str]:
     """Each element as a C constant."""
     dtype = DType.of(value)
+    if dtype is DType.STRING:
+        return map(string_literal, value.reshape(-1).tolist())
+    if dtype in COMPLEX:
+        part = np.float32 if dtype is DType.C64 else np.float64
+        texts = iter(constants(np.ascontiguousarray(value).reshape(-1).view(part)))
+        return (f"{{{re}, {im}}}" for re, im in zip(texts, texts, strict=True))
     flat = np.ascontiguousarray(value).reshape(-1)
     if dtype not in FLOATS:
         flat = stored(flat)
@@ -119,9 +126,9 @@ def _float_constants(flat: Array, suffix: str) -> Iterator[str]:
 
 def _declarator(weight: Weight) -> str:
     # ISO C has no arrays of no elements
-    return f"{c_type(weight.type.dtype)} {weight.c_name}[{max(weight.type.capacity, 1)}]"
+    return f"{const_type(weight.type.dtype)} {weight.c_name}[{max(weight.type.capacity, 1)}]"
 
 
 def has_special(value: Array) -> bool:
     """Whether ``rows`` needs the macros of SPECIAL_VALUES."""
-    return DType.of(value) in FLOATS and not bool(np.isfinite(value).all())
+    return DType.of(value) in FLOATS | COMPLEX and not bool(np.isfinite(value).all())

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dlc.errors import VerifyError
-from dlc.ir.expr import CASTS, Arg, Call, Const, Expr
+from dlc.ir.expr import CASTS, NO_LITERAL, Arg, Call, Const, Expr
 from dlc.ir.graph import Op, Value
 from dlc.ir.types import Dim, DType, broadcast_shapes
 
@@ -85,7 +85,7 @@ def absorb(
 def is_scalar_constant(value: Value) -> bool:
     """Whether the value can be written into an expression: a constant of one number."""
     array = value.constant
-    return array is not None and array.size == 1 and value.type.dtype is not DType.STRING
+    return array is not None and array.size == 1 and value.type.dtype not in NO_LITERAL
 
 
 def _broadcast(values: Sequence[Argument]) -> tuple[Dim, ...]:

@@ -5,10 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from dlc.errors import PlanError
 from dlc.ir.graph import Graph, Op, Value
 from dlc.ir.operator import Constant, Input
-from dlc.ir.types import DType
 from dlc.ops.emission import Emission
 from dlc.plan.links import Link, emission_of, links_of
 from dlc.plan.program import Space
@@ -40,11 +38,6 @@ def anatomy(graph: Graph) -> Anatomy:
     for op in graph.ops:
         if op is graph.output:
             continue
-        for value in op.results:
-            if value.type.dtype is DType.STRING:
-                raise PlanError(
-                    f"{op.operator.label} {op.label!r} makes strings, which have no place"
-                )
         if isinstance(op.operator, Constant):
             if not op.results[0].uses:
                 continue

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from dlc.errors import VerifyError
-from dlc.ir.expr import Arg, Call, Const, Expr
+from dlc.ir.expr import NO_LITERAL, Arg, Call, Const, Expr
 from dlc.ir.graph import Value
 from dlc.ir.types import DType
 from dlc.ops.build import constant, expression, map_
@@ -63,7 +63,8 @@ def compute(expr: str | Expr, *values: Value) -> Value:
 
 
 def _is_scalar(value: Value) -> bool:
-    return value.constant is not None and value.constant.size == 1
+    array = value.constant
+    return array is not None and array.size == 1 and value.type.dtype not in NO_LITERAL
 
 
 def _argument(value: Value, kept: list[Value], typed: bool) -> Expr:
