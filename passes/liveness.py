@@ -44,6 +44,7 @@ class Liveness(Pass):
 
     name: ClassVar[str] = "liveness"
     requires: ClassVar[str] = "core"
+    into_regions: ClassVar[bool] = False  # bodies are planned with the op that has them
     ensures: ClassVar[str] = "planned"
 
     def run(self, graph: Graph) -> tuple[Graph, bool]:

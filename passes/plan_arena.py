@@ -45,6 +45,7 @@ class PlanArena(Pass):
 
     name: ClassVar[str] = "plan-arena"
     requires: ClassVar[str] = "core"
+    into_regions: ClassVar[bool] = False  # bodies are planned with the op that has them
     align: int = 0
 
     def run(self, graph: Graph) -> tuple[Graph, bool]:

@@ -8,11 +8,21 @@ from dataclasses import dataclass
 from dlc.backends.c99.frame import Frame, Parameter, live_parts
 from dlc.backends.c99.names import Names, comment
 from dlc.backends.c99.nests import write_nest
+from dlc.backends.c99.regions import (
+    Body,
+    body_lines,
+    is_fallible,
+    parameters_of,
+    write_branch,
+    write_repeat,
+)
 from dlc.backends.c99.tiles import write_kernel, write_tile
 from dlc.backends.c99.writer import Writer, wrap
 from dlc.errors import DlcError
+from dlc.ir.graph import Graph
 from dlc.ir.types import TensorType
-from dlc.ops.emission import Kernel, Nest, Part, Tile
+from dlc.ops.emission import Branch, Nest, Part, Repeat, Tile
+from dlc.plan import program_of
 from dlc.plan.program import Program, Step
 
 
@@ -42,28 +52,86 @@ class Functions:
     distinct: tuple[Function, ...]
     calls: tuple[StepCall, ...]
     headers: frozenset[str]
+    bodies: tuple[Body, ...] = ()
 
 
 def functions_of(program: Program, names: Names) -> Functions:
     """A function for each step that does something; steps whose C is equal share one."""
-    by_text: dict[tuple[str, ...], Function] = {}
-    calls: list[StepCall] = []
-    headers: set[str] = set()
-    for step in program.steps:
-        parts = live_parts(step)
-        if not parts:
-            calls.append(StepCall(step, None))
-            continue
+    maker = _Maker(names)
+    calls = maker.calls(program)
+    return Functions(tuple(maker.by_text.values()), calls, frozenset(maker.headers),
+                     tuple(maker.bodies.values()))  # fmt: skip
+
+
+class _Maker:
+    """Functions made on demand, by their text: of steps and of the bodies they run."""
+
+    def __init__(self, names: Names) -> None:
+        self.names = names
+        self.by_text: dict[tuple[str, ...], Function] = {}
+        self.headers: set[str] = set()
+        self.bodies: dict[str, Body] = {}
+        """By the name of their function."""
+
+    def calls(self, program: Program) -> tuple[StepCall, ...]:
+        """What each step of a program calls."""
+        return tuple(map(self._call, program.steps))
+
+    def body(self, graph: Graph) -> Body:
+        """The function of a body, planned before."""
+        program = program_of(graph)
+        calls = self.calls(program)
+        comment, *lines = body_lines(program, calls)
+        parameters = parameters_of(program, lines)
+        key = (comment, *parameters.values(), "", *lines)
+        if key not in self.by_text:
+            name = self.names.new(f"body {graph.name}", "body")
+            fallible = is_fallible(calls)
+            text = _definition(name, key, list(parameters.values()), fallible)
+            self.headers.add("string.h")
+            self.by_text[key] = function = Function(name, text, fallible)
+            self.bodies[name] = Body(program, calls, function, frozenset(parameters))
+        return self.bodies[self.by_text[key].name]
+
+    def _call(self, step: Step) -> StepCall:
+        if not live_parts(step):
+            return StepCall(step, None)
         try:
-            frame, fallible, key = _translated(step)
+            frame, fallible, key = self._translated(step)
         except DlcError as error:
             raise type(error)(f"{step.op.operator.label} {step.op.label!r}: {error}") from error
-        if key not in by_text:
-            name = names.new(f"{step.op.operator.name} {step.op.label}", "step")
-            by_text[key] = Function(name, _definition(name, key, frame, fallible), fallible)
-            headers |= frame.headers
-        calls.append(StepCall(step, by_text[key], tuple(frame.parameters)))
-    return Functions(tuple(by_text.values()), tuple(calls), frozenset(headers))
+        if key not in self.by_text:
+            name = self.names.new(f"{step.op.operator.name} {step.op.label}", "step")
+            text = _definition(name, key, frame.declarations, fallible)
+            self.by_text[key] = Function(name, text, fallible)
+            self.headers |= frame.headers
+        return StepCall(step, self.by_text[key], tuple(frame.parameters))
+
+    def _translated(self, step: Step) -> tuple[Frame, bool, tuple[str, ...]]:
+        """The frame, whether the function can fail, and its text but for the name."""
+        frame, body = Frame(step), Writer(depth=1)
+        parts = live_parts(step)
+        for part in parts:
+            with body.scope() if len(parts) > 1 else nullcontext():
+                self._write_part(part, frame, body)
+        fallible = any("return status;" in line for line in body.lines)
+        if fallible:
+            body.line("return 0;")
+        locals = [f"    {definition}" for definition in frame.locals.values()]
+        frame.drop_unused([*locals, *body.lines])
+        return frame, fallible, (signature(step), *frame.declarations, "", *locals, *body.lines)
+
+    def _write_part(self, part: Part, frame: Frame, body: Writer) -> None:
+        if isinstance(part, Nest):
+            write_nest(part, frame, body)
+        elif isinstance(part, Tile):
+            write_tile(part, frame, body)
+        elif isinstance(part, Branch):
+            write_branch(part, frame, body, self.body)
+        elif isinstance(part, Repeat):
+            write_repeat(part, frame, body, self.body)
+        else:
+            write_kernel(part, frame, body)
 
 
 def signature(step: Step) -> str:
@@ -77,32 +145,8 @@ def _type(type: TensorType | None) -> str:
     return "none" if type is None else str(type)
 
 
-def _translated(step: Step) -> tuple[Frame, bool, tuple[str, ...]]:
-    """The frame, whether the function can fail, and its text but for the name."""
-    frame, body = Frame(step), Writer(depth=1)
-    parts = live_parts(step)
-    fallible = any(isinstance(part, Kernel) and part.fallible for part in parts)
-    for part in parts:
-        with body.scope() if len(parts) > 1 else nullcontext():
-            _write_part(part, frame, body)
-    if fallible:
-        body.line("return 0;")
-    locals = [f"    {definition}" for definition in frame.locals.values()]
-    frame.drop_unused([*locals, *body.lines])
-    return frame, fallible, (signature(step), *frame.declarations, "", *locals, *body.lines)
-
-
-def _write_part(part: Part, frame: Frame, body: Writer) -> None:
-    if isinstance(part, Nest):
-        write_nest(part, frame, body)
-    elif isinstance(part, Tile):
-        write_tile(part, frame, body)
-    else:
-        write_kernel(part, frame, body)
-
-
-def _definition(name: str, key: tuple[str, ...], frame: Frame, fallible: bool) -> str:
-    head, body = f"/* {key[0]} */", key[len(frame.parameters) + 2 :]
+def _definition(name: str, key: tuple[str, ...], parameters: list[str], fallible: bool) -> str:
+    head, body = f"/* {key[0]} */", key[len(parameters) + 2 :]
     result = "int" if fallible else "void"
-    declared = wrap(f"static {result} {name}(", frame.declarations or ["void"], ") {")
+    declared = wrap(f"static {result} {name}(", parameters or ["void"], ") {")
     return "\n".join([head, *declared, *body, "}"])

@@ -14,7 +14,7 @@ from dlc.ops.emission import (
     Affine,
     Copy,
     Emission,
-    Kernel,
+    Opaque,
     Operand,
     Part,
     Result,
@@ -99,20 +99,20 @@ def undisturbed(emission: Emission, result: int) -> set[int]:
 
 
 def _updates(emission: Emission, number: int, copy: Copy, source: TensorType, target: TensorType) -> bool:  # fmt: skip
-    """The op starts by copying the whole operand, then changes the copy, and needs no original."""
-    if number or copy.source or copy.target:
+    """The op first copies the whole operand, then changes the copy, and needs no original."""
+    if copy.source or copy.target or not source.capacity == target.capacity == copy.count:
         return False
-    if not source.capacity == target.capacity == copy.count:
+    if any(_stored_range(part, copy.result) != (0, 0) for part in emission.parts[:number]):
         return False
     return not any(
         access.buffer == Operand(copy.operand)
-        for part in emission.parts[1:]
+        for part in emission.parts[number + 1 :]
         for access in _reads(part)
     )
 
 
 def _reads(part: Part) -> tuple[Access, ...]:
-    if isinstance(part, Kernel):
+    if isinstance(part, Opaque):
         return accesses(part.args)
     if isinstance(part, Tile):
         return (*accesses(part.args), *part.reads)
@@ -121,7 +121,7 @@ def _reads(part: Part) -> tuple[Access, ...]:
 
 def _stored_range(part: Part, result: int) -> tuple[int, int]:
     """Elements of a result a part may store to, from the first to behind the last."""
-    if isinstance(part, Kernel):
+    if isinstance(part, Opaque):
         touched = any(a.buffer == Result(result) for a in accesses(part.args))
         return (0, 1 << 62) if touched else (0, 0)
     if part.write.buffer != Result(result):

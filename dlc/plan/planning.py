@@ -15,8 +15,13 @@ from dlc.plan.timeline import anatomy, timeline
 def plan_lifetimes(graph: Graph) -> None:
     """Order the ops and let values share memory so that least bytes are live at once.
 
-    Annotates the graph; PlanError when an op is not a core op.
+    Annotates the graph; PlanError when an op is not a core op. Bodies are planned before, offsets
+    included: a body's arena is scratch memory of its op.
     """
+    for op in graph.ops:
+        for body in op.operator.regions():
+            plan_lifetimes(body)
+            plan_offsets(body)
     facts = anatomy(graph)
     best = min((share(timeline(facts, order)) for order in orders(facts)), key=cost)
     annotate(graph, best.timeline.steps, *_places(best), facts.emissions)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Protocol
 
 from dlc.ir.operator import Operator, Types
@@ -52,3 +52,9 @@ class CoreOperator(Operator):
                 result_types: Sequence[TensorType]) -> Sequence[str]:  # fmt: skip
         """Append ONNX nodes of the same meaning; returns the names of the results."""
         raise NotImplementedError(f"{self.name} has no ONNX form")
+
+    def onnx_node(self) -> tuple[str, Mapping[str, object]] | None:
+        """For operators with bodies, in place of ``to_onnx``: type and attributes (bodies, and
+        ``captures``, their number) of one ONNX node with the same operands and results.
+        """
+        return None
