@@ -44,6 +44,11 @@ def field_names(cls: Any) -> Iterable[str]:
     return _fields(cls)[0]
 
 
+def field_hints(cls: Any) -> Mapping[str, Any]:
+    """Type hints of the fields of a dataclass, in order."""
+    return _fields(cls)[0]
+
+
 @cache
 def _fields(cls: Any) -> tuple[dict[str, Any], tuple[str, ...]]:
     """Hints of the fields a caller may set, and the names of those without a default."""

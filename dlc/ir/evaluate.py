@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dlc.errors import DlcError, InputError
 from dlc.ir.graph import Graph, Value
 from dlc.ir.operator import Array, Constant, Input, Output
+from dlc.ir.sizes import Symbol
 
 
 def evaluate_graph(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
@@ -21,6 +22,7 @@ def evaluate_graph(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
             f"graph {graph.name!r} takes {len(graph.inputs)} inputs, not {len(inputs)}"
         )
     ops = graph.ops
+    sizes = _input_sizes(graph, inputs)
     readers = Counter(value for op in ops for value in op.operands if value is not None)
     arrays: dict[Value, Array] = dict(zip(graph.inputs, inputs, strict=True))
     for op in ops:
@@ -29,10 +31,11 @@ def evaluate_graph(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
         if isinstance(op.operator, Constant):
             results: Sequence[Array] = (op.operator.value.array,)
         else:
+            operands = [None if value is None else arrays[value] for value in op.operands]
             try:
-                results = op.operator.evaluate(
-                    [None if value is None else arrays[value] for value in op.operands]
-                )
+                results = (op.operator.at(sizes) if sizes else op.operator).evaluate(operands)
+                if op.operator.defined:
+                    _define(op.operator.define(operands, results, op.types), sizes)
             except DlcError as error:
                 raise type(error)(f"{op.label or op.operator.label}: {error}") from error
         named = zip(op.results, results, strict=False)
@@ -43,3 +46,19 @@ def evaluate_graph(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
                 if not readers[operand]:
                     del arrays[operand]
     return [arrays[value] for value in graph.outputs]
+
+
+def _input_sizes(graph: Graph, inputs: Sequence[Array]) -> dict[Symbol, int]:
+    sizes: dict[Symbol, int] = {}
+    for value, array in zip(graph.inputs, inputs, strict=True):
+        if not value.type.is_static:
+            named = zip(value.type.shape, array.shape, strict=True)
+            _define({dim: size for dim, size in named if isinstance(dim, Symbol)}, sizes)
+    return sizes
+
+
+def _define(found: Mapping[Symbol, int], sizes: dict[Symbol, int]) -> None:
+    for symbol, value in found.items():
+        if not symbol.low <= value <= symbol.bound:
+            raise InputError(f"size {symbol.name} = {value} lies outside {symbol}")
+        sizes[symbol] = value

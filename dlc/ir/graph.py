@@ -1,8 +1,9 @@
 """The dataflow graph. The only file that uses networkx; everybody else sees Op and Value.
 
 Nodes of a private MultiDiGraph are ops (integer ids, never reused), edges are uses, keyed by
-``(result index, operand index)``. Region bodies are graphs of their own, isolated from above: what
-they use of the outside is passed in as an operand (docs/adr/0002).
+``(result index, operand index)``. An edge ``(-1, k)`` leads from the op that defines a run-time size to
+one that mentions it (docs/adr/0006). Region bodies are graphs of their own, isolated from above:
+what they use of the outside is passed in as an operand (docs/adr/0002).
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ import numpy as np
 
 from dlc.errors import DlcError, VerifyError
 from dlc.ir.operator import Constant, Data, Input, Operator, Output
+from dlc.ir.sizes import Symbol, symbols_of
 from dlc.ir.types import TensorType
 
 
@@ -49,6 +51,11 @@ class Value:
         return self.op.graph._only_user(self.op, self.index)
 
     @property
+    def sizes(self) -> np.ndarray[Any, Any] | None:
+        """The elements as objects (ints and sizes), if this is an integer tensor that is known."""
+        return self.op.operator.known_sizes
+
+    @property
     def constant(self) -> np.ndarray[Any, Any] | None:
         """The array, if this value is a constant."""
         operator = self.op.operator
@@ -78,7 +85,8 @@ class Op:
     """A node: an operator applied to operands. Made and changed only by its Graph."""
 
     __slots__ = (
-        "annotations", "graph", "id", "label", "operands", "operator", "results", "types", "verified",
+        "annotations", "graph", "id", "label", "needs", "operands", "operator", "results", "types",
+        "verified",
     )  # fmt: skip
 
     def __init__(self, graph: Graph, id: int, operator: Operator, operands: tuple[Value | None, ...],
@@ -91,6 +99,8 @@ class Op:
         #: where it came from (names of the ONNX nodes), for messages and comments
         self.label = label
         self.results = tuple(Value(self, i) for i in range(len(types)))
+        #: symbols it mentions beyond those its operands carry: it runs after who defines them
+        self.needs = _needed(operator, operands, types)
         #: facts found by analyses (step, offset, ...); dropped when the graph changes
         self.annotations: dict[str, Any] = {}
         #: operator and types for which the verifier last found the types right
@@ -119,6 +129,18 @@ def infer_types(operator: Operator, operands: Sequence[Value | None]) -> tuple[T
     )
 
 
+def _needed(operator: Operator, operands: Sequence[Value | None],
+            types: Sequence[TensorType]) -> tuple[Symbol, ...]:  # fmt: skip
+    mentioned = {s: None for t in types if not t.is_static for s in symbols_of(t.shape)}
+    mentioned |= dict.fromkeys(operator.mentioned)
+    for body in operator.regions():
+        mentioned |= dict.fromkeys(body.free_symbols)
+    if not mentioned:
+        return ()
+    carried = {s for v in operands if v is not None for s in symbols_of(v.type.shape)}
+    return tuple(s for s in mentioned if s not in carried and s not in operator.defined)
+
+
 class Graph:
     """A dataflow graph at any of the three levels (named ONNX ops, core ops, planned program)."""
 
@@ -132,6 +154,7 @@ class Graph:
         self._ops: dict[int, Op] = {}
         self._inputs: list[Op] = []
         self._output: Op | None = None
+        self._definers: dict[Symbol, Op] = {}
         self._next_id = 0
         self._order: list[Op] | None = None
         self._label = ""
@@ -182,9 +205,27 @@ class Graph:
         self._next_id += 1
         self._ops[op.id] = op
         self._nx.add_node(op.id, op=op)
+        self._define(op)
         self._link(op)
         self._changed()
         return op
+
+    def _define(self, op: Op) -> None:
+        """Make the op the one that defines its symbols; who mentions them follows it from now on."""
+        symbols: Iterable[Symbol] = op.operator.defined
+        if isinstance(op.operator, Input) and not op.types[0].is_static:
+            symbols = (d for d in op.types[0].shape if isinstance(d, Symbol))
+        for symbol in symbols:
+            before = self._definers.get(symbol)
+            if before is not None and isinstance(op.operator, Input):
+                continue  # two inputs share a symbol
+            readers = [] if before is None else [self._ops[i] for i in self._readers(before)]
+            readers = [reader for reader in readers if symbol in reader.needs]
+            for reader in readers:
+                self._unlink(reader)
+            self._definers[symbol] = op
+            for reader in readers:
+                self._link(reader)
 
     def _check_member(self, op: Op) -> None:
         if op not in self:
@@ -199,14 +240,43 @@ class Graph:
                 )
 
     def _link(self, op: Op) -> None:
-        for port, value in enumerate(op.operands):
-            if value is not None:
-                self._nx.add_edge(value.op.id, op.id, key=(value.index, port))
+        for source, target, key in self._edges_into(op):
+            self._nx.add_edge(source, target, key=key)
 
     def _unlink(self, op: Op) -> None:
-        for port, value in enumerate(op.operands):
-            if value is not None:
-                self._nx.remove_edge(value.op.id, op.id, key=(value.index, port))
+        for source, target, key in self._edges_into(op):
+            self._nx.remove_edge(source, target, key=key)
+
+    def _edges_into(self, op: Op) -> list[tuple[int, int, tuple[int, int]]]:
+        edges = [
+            (value.op.id, op.id, (value.index, port))
+            for port, value in enumerate(op.operands) if value is not None
+        ]  # fmt: skip
+        for k, symbol in enumerate(op.needs):
+            definer = self.definer(symbol)
+            if definer is not None and not isinstance(definer.operator, Input):
+                edges.append((definer.id, op.id, (-1, k)))
+        return edges
+
+    def definer(self, symbol: Symbol) -> Op | None:
+        """The op that gives a symbol its value; None when nothing in the graph does."""
+        return self._definers.get(symbol)
+
+    def fresh_symbol(self, name: str, bound: int, low: int = 0, joint: int | None = None) -> Symbol:
+        """A symbol that nothing in the graph defines yet, named after ``name``."""
+        taken = {symbol.name for symbol in self._definers}
+        group, dot, number = name.rpartition(".") if joint is not None else (name, "", "")
+        fresh, count = group, 1
+        while f"{fresh}{dot}{number}" in taken:
+            count += 1
+            fresh = f"{group}_{count}"
+        return Symbol(f"{fresh}{dot}{number}", bound, low, joint)
+
+    @property
+    def free_symbols(self) -> tuple[Symbol, ...]:
+        """Symbols mentioned in the graph that nothing in it defines."""
+        needs = {symbol: None for op in self._ops.values() for symbol in op.needs}
+        return tuple(symbol for symbol in needs if symbol not in self._definers)
 
     # ---- reading --------------------------------------------------------------------------
 
@@ -296,9 +366,8 @@ class Graph:
         """
         predecessors: Any = self._nx.pred
         for op in self._ops.values():
-            edges = {(source, *key) for source, keys in predecessors[op.id].items() for key in keys}
-            reads = {(v.op.id, v.index, i) for i, v in enumerate(op.operands) if v is not None}
-            if edges != reads:
+            edges = {(source, key) for source, keys in predecessors[op.id].items() for key in keys}
+            if edges != {(source, key) for source, _, key in self._edges_into(op)}:
                 raise VerifyError(f"the edges into {op!r} are not its operands (G2)")
         terminators = [op for op in self._ops.values() if isinstance(op.operator, Output)]
         if terminators != ([] if self._output is None else [self._output]):
@@ -327,16 +396,24 @@ class Graph:
                         order.append(op)
                     continue
                 state[op.id] = 1
-                for value in reversed(op.operands):
-                    if value is None or state.get(value.op.id) == 2:
+                for before in reversed(self._before(op)):
+                    if state.get(before.id) == 2:
                         continue
-                    if state.get(value.op.id) == 1:
-                        raise VerifyError(f"{value.op!r} depends on itself (G3)")
-                    stack.append(value.op)
+                    if state.get(before.id) == 1:
+                        raise VerifyError(f"{before!r} depends on itself (G3)")
+                    stack.append(before)
         if self._output is not None:
             order.remove(self._output)
             order.append(self._output)
         return order
+
+    def _before(self, op: Op) -> list[Op]:
+        """The ops it reads, then those that define what it mentions."""
+        ops = [value.op for value in op.operands if value is not None]
+        if op.needs:
+            definers = map(self.definer, op.needs)
+            ops += [definer for definer in definers if definer is not None]
+        return ops
 
     # ---- rewriting ------------------------------------------------------------------------
 
@@ -362,6 +439,7 @@ class Graph:
         self._check_operands(op.operator, operands)
         self._unlink(op)
         op.operands = tuple(operands)
+        op.needs = _needed(op.operator, op.operands, op.types)
         self._link(op)
         self._changed()
 
@@ -372,9 +450,13 @@ class Graph:
         found = tuple(types if types is not None else infer_types(operator, reads))
         if len(found) != len(op.results):
             raise VerifyError(f"{op!r} cannot change its number of results in place")
-        if operands is not None:
-            self.set_operands(op, reads)
-        op.operator, op.types = operator, found
+        self._check_member(op)
+        self._check_operands(operator, reads)
+        self._unlink(op)
+        op.operator, op.operands, op.types = operator, reads, found
+        op.needs = _needed(operator, reads, found)
+        self._define(op)
+        self._link(op)
         self._changed()
 
     def erase(self, op: Op) -> None:
@@ -385,6 +467,7 @@ class Graph:
         self._unlink(op)
         self._nx.remove_node(op.id)
         del self._ops[op.id]
+        self._definers = {s: o for s, o in self._definers.items() if o is not op}
         if op is self._output:
             self._output = None
         elif isinstance(op.operator, Input):

@@ -9,14 +9,15 @@ from __future__ import annotations
 import hashlib
 import importlib
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cache
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self, cast, get_args
 
 import numpy as np
 
 from dlc.errors import DlcError, ParseError, UnsupportedError, VerifyError
-from dlc.ir.attributes import field_names, rebuild_fields
+from dlc.ir.attributes import field_hints, field_names, rebuild_fields
+from dlc.ir.sizes import Dim, Size, Symbol, substitute, symbols_of
 from dlc.ir.types import DType, TensorType
 
 if TYPE_CHECKING:
@@ -105,6 +106,40 @@ class Operator:
         fields = {name: swap(getattr(self, name)) for name in field_names(type(self))}
         return type(self)(**fields)
 
+    @property
+    def defined(self) -> tuple[Symbol, ...]:
+        """Symbols that take their run-time values in this op."""
+        return ()
+
+    @property
+    def mentioned(self) -> tuple[Symbol, ...]:
+        """Symbols in the fields."""
+        names = _size_fields(cast("Any", type(self)))
+        return tuple(s for name in names for s in symbols_of(getattr(self, name)))
+
+    @property
+    def known_sizes(self) -> Array | None:
+        """The ints and sizes of the only result, where they are known when compiling."""
+        return None
+
+    def at(self, values: Mapping[Symbol, Dim]) -> Self:
+        """The same operator with symbols in its fields replaced."""
+        changed = {
+            name: _substituted(getattr(self, name), values)
+            for name in _size_fields(cast("Any", type(self)))
+        }
+        return replace(cast("Any", self), **changed) if changed and self.mentioned else self
+
+    def define(self, operands: Arrays, results: Sequence[Array],
+               types: Sequence[TensorType]) -> dict[Symbol, int]:  # fmt: skip
+        """Values of the ``defined`` symbols: unless told otherwise, dims of the results."""
+        return {
+            dim: size
+            for array, type in zip(results, types, strict=True)
+            for size, dim in zip(array.shape, type.shape, strict=True)
+            if dim in self.defined and isinstance(dim, Symbol)
+        }
+
     def infer(self, operands: Types) -> tuple[TensorType, ...]:
         """Result types; VerifyError cites the constraint that operands break."""
         raise NotImplementedError(f"{self.name} has no infer")
@@ -128,6 +163,22 @@ class Operator:
         """Raise VerifyError citing ``constraint`` unless ``condition`` holds."""
         if not condition:
             raise VerifyError(f"{self.label}: {message} ({constraint})")
+
+
+@cache
+def _size_fields(cls: Any) -> tuple[str, ...]:
+    """Names of the fields whose type hint allows sizes."""
+    return tuple(name for name, hint in field_hints(cls).items() if _allows_size(hint))
+
+
+def _allows_size(hint: Any) -> bool:
+    return hint is Size or any(_allows_size(argument) for argument in get_args(hint))
+
+
+def _substituted(value: Any, values: Mapping[Symbol, Dim]) -> Any:
+    if isinstance(value, tuple):
+        return tuple(_substituted(item, values) for item in value)
+    return substitute(value, values) if isinstance(value, Size) else value
 
 
 _REGISTRY: dict[str, type[Operator]] = {}
@@ -264,3 +315,7 @@ class Constant(Operator):
 
     def evaluate(self, operands: Arrays) -> tuple[Array, ...]:
         return (self.value.array,)
+
+    @property
+    def known_sizes(self) -> Array | None:
+        return self.value.array.astype(object) if self.value.array.dtype.kind in "iu" else None

@@ -14,6 +14,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cache
+from typing import TYPE_CHECKING
 
 _PLAIN = re.compile(r"[A-Za-z_]\w*", re.ASCII)
 
@@ -31,15 +32,12 @@ class Size:
 
     __slots__ = ()
 
-    @property
-    def low(self) -> int:
-        """No value is below it."""
-        raise NotImplementedError
+    if TYPE_CHECKING:  # fields of Symbol, properties of the others
 
-    @property
-    def bound(self) -> int:
-        """No value is above it."""
-        raise NotImplementedError
+        @property
+        def low(self) -> int: ...
+        @property
+        def bound(self) -> int: ...
 
     def __add__(self, other: Dim) -> Dim:
         return _sum([(self, 1), (other, 1)])
@@ -90,8 +88,8 @@ class Symbol(Size):
     """
 
     name: str
-    bound: int  # type: ignore[assignment]  # a field where the base has a property
-    low: int = 0  # type: ignore[assignment]
+    bound: int
+    low: int = 0
     joint: int | None = None
 
     def __str__(self) -> str:
