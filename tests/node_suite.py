@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import tempfile
 import warnings
@@ -30,6 +31,8 @@ PARAMETERS = {
     "Upsample": [1], "BlackmanWindow": [0], "HannWindow": [0], "HammingWindow": [0],
     "MelWeightMatrix": [0, 1, 2, 3, 4],
 }  # fmt: skip
+#: cases whose results are random: of these, dtypes and shapes are compared
+RANDOM = re.compile(r"test_(bernoulli|training_dropout(?!_zero_ratio))")
 FLAGS = ("-std=c99", "-O1")
 
 
@@ -96,19 +99,21 @@ def _outcome(name: str, module: Module) -> str:
             return f"run: {error}"
         for ours, theirs in zip(results.values(), map(_plain, expected), strict=True):
             try:
-                _compare(ours, np.asarray(theirs), case.rtol, case.atol)
+                values = not RANDOM.match(name)
+                _compare(ours, np.asarray(theirs), case.rtol, case.atol, values)
             except AssertionError as error:
                 return "DIFFERS " + " ".join(str(error).split())[:160]
     return ""
 
 
-def _compare(ours: Any, theirs: Any, rtol: float, atol: float) -> None:
+def _compare(ours: Any, theirs: Any, rtol: float, atol: float, values: bool = True) -> None:
     assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape), (
         f"{ours.dtype}{ours.shape}, not {theirs.dtype}{theirs.shape}"
     )
     if ours.dtype.kind not in "biufcO":
         ours, theirs = ours.astype(np.float64), theirs.astype(np.float64)
-    np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=atol)
+    if values:
+        np.testing.assert_allclose(ours, theirs, rtol=rtol, atol=atol)
 
 
 def run_batch(names: Sequence[str], parameters: bool) -> dict[str, str]:

@@ -205,6 +205,13 @@ def _same_as_first(
     return [operands[0]] * operator.results
 
 
+def _dropout(
+    operator: OnnxOperator, operands: Sequence[TensorType], values: Sequence[Array | None]
+) -> Sequence[TensorType]:
+    x = operands[0]
+    return [x, x.with_dtype(DType.BOOL) if operator.version >= 10 else x]
+
+
 def _batch_normalization(
     operator: OnnxOperator, operands: Sequence[TensorType], values: Sequence[Array | None]
 ) -> Sequence[TensorType]:
@@ -263,7 +270,7 @@ _RULES: dict[str, Rule] = {
     "MeanVarianceNormalization": _same_as_first,
     "GroupNormalization": _same_as_first,
     "Scatter": _same_as_first,
-    "Dropout": _same_as_first,
+    "Dropout": _dropout,
     "BatchNormalization": _batch_normalization,
     "Compress": _compress,
     "NonZero": _non_zero,

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from dlc.ir.graph import Value
@@ -19,16 +17,6 @@ def reshape_(call: Call, x: Value, *_: Value | None) -> Value:
 @expansion("Identity")
 def identity(call: Call, x: Value) -> Value:
     return x
-
-
-@expansion("Dropout")
-def dropout(call: Call, x: Value, ratio: Value | None = None,
-            training: Value | None = None) -> Sequence[Value]:  # fmt: skip
-    """As in inference: the operand itself, and a mask that keeps everything."""
-    if training is not None and bool(np.any(call.constant(2))):
-        raise call.unsupported("training mode draws random numbers; export the model for inference")
-    masks = [constant(x, np.ones(mask.dims, dtype=mask.dtype.numpy)) for mask in call.types[1:]]
-    return [x, *masks]
 
 
 @expansion("Shape")
