@@ -39,7 +39,7 @@ _PREPARE = "fold-constants,drop-identity,fold-bn,drop-expand"
 _MOVE = (
     "strength-reduce,split-concat,fold-pad,fold-transpose,sink-reshape,fold-constants,drop-identity"
 )
-_LOWER = "expand-ops,dce,fold-constants,drop-identity"
+_LOWER = "expand-ops,dce,trim-bodies,fold-constants,drop-identity"
 _FUSE = "fuse-maps,fuse-conv-relu"
 _PLACE = "hoist-constants,liveness,plan-arena"
 #: pipelines by name

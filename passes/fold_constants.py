@@ -9,10 +9,11 @@ from typing import ClassVar
 import numpy as np
 
 from dlc.errors import DlcError
-from dlc.ir.graph import Graph, Op, infer_types
+from dlc.ir.graph import Graph, Op, Value, infer_types
 from dlc.ir.operator import Array, Constant, Input, Output
 from dlc.ir.types import DType
 from dlc.ops.purity import is_pure
+from dlc.ops.unrolling import unrolled
 from dlc.rewrite.base import Pass
 from dlc.rewrite.driver import erase_dead, refuse
 
@@ -26,7 +27,8 @@ _MAX_MACS = 1 << 30
 class FoldConstants(Pass):
     """Replace ops whose operands are all constants by their results.
 
-    `Shape` and `Size` of a value of fixed shape become constants too.
+    `Shape` and `Size` of a value of fixed shape become constants too. A branch that is always taken,
+    and the body of a loop of one turn, takes the place of its op.
 
     An op stays when its results would need more than `max_bytes`, or are both over 64 KiB and over
     four times its operands (a `ConstantOfShape` or `Expand` is smaller as an op), or when computing
@@ -67,17 +69,25 @@ class FoldConstants(Pass):
             if op.operator.label in kept:
                 refuse(self.name, op, "activations are quantised as well")
                 continue
-            arrays = self._fold(op)
-            if arrays is None:
+            values = self._known(op)
+            if values is None:
                 continue
             producers = [value.op for value in op.operands if value is not None]
             readers = [use.op for result in op.results for use in result.uses]
-            values = [graph.add_constant(array, op.label) for array in arrays]
             graph.replace(op, values)
             erase_dead(graph, *producers, *(value.op for value in values))
             _retype(graph, readers)
             changed = True
         return graph, changed
+
+    def _known(self, op: Op) -> Sequence[Value] | None:
+        """What takes the place of the results: constants, or the ops of the one body that runs."""
+        with op.graph.labelled(op.label):
+            values = unrolled(op)
+        if values is not None:
+            return values
+        arrays = self._fold(op)
+        return None if arrays is None else [op.graph.add_constant(a, op.label) for a in arrays]
 
     def _fold(self, op: Op) -> Sequence[Array] | None:
         """The results, None when they are not known or must not be stored."""

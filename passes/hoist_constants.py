@@ -65,8 +65,8 @@ class HoistConstants(Pass):
             id(op.operator.value.array): op.result
             for op in graph.ops if owners and isinstance(op.operator, Constant)
         }  # fmt: skip
-        # a list first: every op is to be looked at
-        return graph, any([_hoist(graph, op, known) for op in owners])
+        moved = [op for op in owners if _hoist(graph, op, known)]
+        return graph, bool(moved)
 
 
 def _hoist(graph: Graph, op: Op, known: dict[int, Value]) -> bool:

@@ -121,6 +121,12 @@ class Writer:
         if isinstance(operator, OnnxOperator):
             return self._named(operator, label, operands, results)
         if isinstance(operator, CoreOperator):
+            whole = operator.onnx_node()
+            if whole is not None:  # functions cannot take graphs
+                type, attributes = whole
+                attrs = tuple(sorted(attributes.items(), key=lambda item: item[0]))
+                named = OnnxOperator(type, self.functions.version, attrs)
+                return self._named(named, label, operands, results)
             name = self.functions.name_of(op)
             return helper.make_node(name, operands, results, label, domain=DOMAIN)
         raise UnsupportedError(f"{operator.label} op {op.label!r} has no ONNX form")

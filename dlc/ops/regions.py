@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from dlc.errors import PlanError
 from dlc.ir.graph import Graph, Value
-from dlc.ir.operator import Input
+from dlc.ir.operator import Data, Input
 from dlc.ops.emission import Access, Affine, Call, Carried, Going, Scratch, Turn
 
 _ALIGN = 16
@@ -37,9 +37,12 @@ def aligned(offset: int) -> int:
     return -(-offset // _ALIGN) * _ALIGN
 
 
-def inline(body: Graph, graph: Graph, arguments: Sequence[Value]) -> list[Value]:
-    """Copy the ops of a body into a graph, its inputs being ``arguments``; returns its outputs."""
-    values = dict(zip(body.inputs, arguments, strict=True))
+def inline(body: Graph, graph: Graph, arguments: Sequence[Value | None]) -> list[Value]:
+    """Copy the ops of a body into a graph, its inputs being ``arguments`` (None: nothing reads it);
+    returns its outputs.
+    """
+    pairs = zip(body.inputs, arguments, strict=True)
+    values = {value: argument for value, argument in pairs if argument is not None}
     for op in body.ops:
         if isinstance(op.operator, Input) or op is body.output:
             continue
@@ -50,3 +53,21 @@ def inline(body: Graph, graph: Graph, arguments: Sequence[Value]) -> list[Value]
         twin = graph.add(operator, operands, types=op.types, label=op.label)
         values.update(zip(op.results, twin.results, strict=True))
     return [values[value] for value in body.outputs]
+
+
+def rebuilt(body: Graph, inputs: Sequence[int], outputs: Sequence[int],
+            known: Mapping[int, Data]) -> Graph:  # fmt: skip
+    """The body with these of its inputs and outputs, in this order; ``known`` inputs are constants.
+
+    No other input may be read.
+    """
+    graph = Graph(body.name, body.opsets)
+    arguments: list[Value | None] = [None] * len(body.inputs)
+    for index in inputs:
+        value = body.inputs[index]
+        arguments[index] = graph.add_input(value.op.label, value.type)
+    for index, data in known.items():
+        arguments[index] = graph.add_constant(data, body.inputs[index].op.label)
+    results = inline(body, graph, arguments)
+    graph.set_outputs([(body.output_names[i], results[i]) for i in outputs])
+    return graph

@@ -6,16 +6,18 @@ that bodies are full of) are evaluated at once, so that later nodes have static 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import onnx
-from onnx import helper
+from onnx import helper, numpy_helper
 
 from dlc.errors import ModelError
-from dlc.ir.graph import Op, Value
+from dlc.ir.graph import Graph, Op, Value
 from dlc.ir.types import TensorType
 from dlc.ops.onnx.expansion import Call
+from dlc.ops.onnx.nested import fed, free_names
 from dlc.ops.onnx.operator import Attribute, OnnxOperator, from_attribute, schema_of
 
 Expand = Callable[[Op], Sequence[Value]]
@@ -35,24 +37,91 @@ def expand_body(call: Call, expand: Expand) -> list[Value]:
     """
     function = _body(call)
     operands = dict(zip(function.input, call.op.operands, strict=False))
-    values: dict[str, Value | None] = {"": None, **operands}
     versions = {entry.domain: entry.version for entry in function.opset_import}
     default = call.graph.opsets.get("", 1)  # bodies of other domains need not say
-    for node in function.node:
-        operator = _operator(call, node, versions.get(node.domain, default))
-        results = _apply(call, operator, [values.get(name) for name in node.input], expand)
-        values.update(zip(node.output, results, strict=False))
-    outputs = [values[name] for name in function.output[: len(call.types)]]
+    nodes = _Nodes(call, call.graph, {"": None, **operands}, {"": default, **versions}, expand)
+    nodes.add(function.node)
+    outputs = [nodes.values[name] for name in function.output[: len(call.types)]]
     return [value for value in outputs if value is not None]
 
 
-def _apply(call: Call, operator: OnnxOperator, operands: list[Value | None],
-           expand: Expand) -> Sequence[Value]:  # fmt: skip
-    present = [value for value in operands if value is not None]
-    if present and all(value.constant is not None for value in present):
-        arrays = [None if value is None else value.constant for value in operands]
-        return [call.graph.add_constant(array) for array in operator.evaluate(arrays)]
-    return expand(call.graph.add(operator, operands))
+@dataclass
+class _Nodes:
+    """Adds nodes of a function body, or of a graph nested in it, to a graph."""
+
+    call: Call
+    graph: Graph
+    values: dict[str, Value | None]
+    versions: dict[str, int]
+    expand: Expand
+
+    def add(self, nodes: Iterable[onnx.NodeProto]) -> None:
+        for node in nodes:
+            operands = [self.values.get(name) for name in node.input]
+            operator, captured = self._operator(node, operands)
+            results = self._apply(operator, [*operands, *captured])
+            self.values.update(zip(node.output, results, strict=False))
+
+    def _apply(self, operator: OnnxOperator, operands: list[Value | None]) -> Sequence[Value]:
+        present = [value for value in operands if value is not None]
+        bodies = any(operator.regions())
+        if present and not bodies and all(value.constant is not None for value in present):
+            arrays = [None if value is None else value.constant for value in operands]
+            return [self.graph.add_constant(array) for array in operator.evaluate(arrays)]
+        return self.expand(self.graph.add(operator, operands))
+
+    def _operator(self, node: onnx.NodeProto, operands: list[Value | None]
+                  ) -> tuple[OnnxOperator, list[Value]]:  # fmt: skip
+        """The operator of a node, and what its nested graphs capture. Attribute references take the
+        attribute of the op whose body this is, or its default.
+        """
+        version = self.versions.get(node.domain, self.versions[""])
+        found: dict[str, Attribute] = {}
+        if len(node.output) != max(schema_of(node.op_type, version, node.domain).min_output, 1):
+            found["results"] = len(node.output)
+        bodies = [a for a in node.attribute if a.type == onnx.AttributeProto.GRAPH]
+        for attribute in node.attribute:
+            if attribute in bodies:
+                continue
+            reference = attribute.ref_attr_name
+            value = self.call.attr(reference) if reference else from_attribute(attribute)
+            if value is not None:
+                found[attribute.name] = value
+        around: dict[str, Value] = {}
+        if bodies:
+            if node.op_type == "Loop":  # captures come third, whatever is absent before them
+                operands += [None] * (2 - len(operands))
+            names = dict.fromkeys(name for a in bodies for name in free_names(a.g))
+            around = {n: v for n in names if (v := self.values.get(n)) is not None}
+            types = fed(node.op_type, [None if v is None else v.type for v in operands], found,
+                        self.call.op.label)  # fmt: skip
+            for body in bodies:
+                found[body.name] = self._region(body.g, types, around)
+        captured = [value for value in around.values() if value.constant is None]
+        if captured:
+            found["captures"] = len(captured)
+        attrs = tuple(sorted(found.items(), key=lambda item: item[0]))
+        return OnnxOperator(node.op_type, version, attrs, node.domain), captured
+
+    def _region(
+        self, body: onnx.GraphProto, types: Sequence[TensorType], around: dict[str, Value]
+    ) -> Graph:
+        """A nested graph; what is known outside is a constant inside."""
+        region = Graph(body.name or "body", self.graph.opsets)
+        values: dict[str, Value | None] = {"": None}
+        for info, type in zip(body.input, types, strict=True):
+            values[info.name] = region.add_input(info.name, type)
+        for name, value in around.items():
+            known = value.constant
+            inside = region.add_input(name, value.type) if known is None else None
+            values[name] = inside or region.add_constant(known)
+        for tensor in body.initializer:
+            values[tensor.name] = region.add_constant(numpy_helper.to_array(tensor))
+        nodes = _Nodes(self.call, region, values, self.versions, self.expand)
+        nodes.add(body.node)
+        outputs = [(info.name, nodes.values[info.name]) for info in body.output]
+        region.set_outputs([(name, value) for name, value in outputs if value is not None])
+        return region
 
 
 def _body(call: Call) -> onnx.FunctionProto:
@@ -84,18 +153,3 @@ def _type_proto(type: TensorType | None) -> bytes:
         return b""
     proto = helper.make_tensor_type_proto(type.dtype.onnx, type.dims)
     return bytes(proto.SerializeToString())
-
-
-def _operator(call: Call, node: onnx.NodeProto, version: int) -> OnnxOperator:
-    """The operator of a node of the body; attribute references take the op's own, or its default."""
-    found: dict[str, Attribute] = {}
-    if len(node.output) != max(schema_of(node.op_type, version, node.domain).min_output, 1):
-        found["results"] = len(node.output)
-    for attribute in node.attribute:
-        if attribute.type in (onnx.AttributeProto.GRAPH, onnx.AttributeProto.GRAPHS):
-            raise call.unsupported(f"its function body has a subgraph ({node.op_type})")
-        reference = attribute.ref_attr_name
-        value = call.attr(reference) if reference else from_attribute(attribute)
-        if value is not None:
-            found[attribute.name] = value
-    return OnnxOperator(node.op_type, version, tuple(sorted(found.items())), node.domain)
