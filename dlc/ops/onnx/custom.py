@@ -52,7 +52,11 @@ def onnx_operator(type: str, *, domain: str, version: int = 1, results: int = 1,
 
 
 def is_declared(operator: OnnxOperator) -> bool:
-    """Whether an operator was declared by ``onnx_operator``."""
+    """Whether an operator means what its expansion does: one declared by ``onnx_operator``, or of
+    ``ai.onnx.ml``, whose types onnx infers, and whose meaning it implements, only in part.
+    """
+    if operator.domain == "ai.onnx.ml":
+        return find_expansion(operator) is not None
     return (operator.domain, operator.type) in _DECLARED
 
 
