@@ -9,14 +9,28 @@ import numpy as np
 import onnx
 
 from dlc.errors import DlcError, ModelError, UnsupportedError, VerifyError
+from dlc.importer.bundles import (
+    Held,
+    is_tensor,
+    leaves,
+    named_all,
+    rebuilt,
+    same_structure,
+    tensors,
+)
+from dlc.importer.inputs import declared_shape
+from dlc.importer.sequences import Desugaring, find_rule
 from dlc.importer.source import Model
 from dlc.importer.tensors import constant_array, to_array
-from dlc.importer.values import Scope, check_declared, free_names
-from dlc.ir.graph import Graph, Value, infer_types
+from dlc.importer.values import Scope, check_declared
+from dlc.ir.graph import Graph, Value
 from dlc.ir.operator import Array, Constant, Data
-from dlc.ir.types import DType, Symbol, TensorType
+from dlc.ir.types import TensorType
 from dlc.ops.onnx.control import CONTROL
+from dlc.ops.onnx.expand import expanded, known_types
+from dlc.ops.onnx.expansion import Declared
 from dlc.ops.onnx.inference import SMALL
+from dlc.ops.onnx.nested import fed, free_names
 from dlc.ops.onnx.operator import Attribute, OnnxOperator, from_attribute, schema_of
 
 #: never folded: random, or the marks by which quantisation is recognised later
@@ -33,6 +47,8 @@ class Builder:
         self.model = model
         self.graph = graph
         self.scope = scope
+        #: shapes that the ONNX graph declares of its values, by name
+        self.declared: dict[str, Declared] = {}
 
     def add_initializers(self, proto: onnx.GraphProto) -> None:
         if proto.sparse_initializer:
@@ -44,6 +60,11 @@ class Builder:
 
     def add_nodes(self, proto: onnx.GraphProto) -> None:
         """Add every node, then compare what the model declares of their results."""
+        self.declared = {
+            info.name: declared_shape(info)
+            for info in (*proto.value_info, *proto.output)
+            if info.type.HasField("tensor_type")
+        }
         for index, node in enumerate(proto.node):
             label = node.name or f"{node.op_type}_{index}"
             try:
@@ -53,13 +74,13 @@ class Builder:
                 raise kind(f"node {label!r}: {error}") from error
         check_declared(proto.value_info, self.scope)
 
-    def outputs(self, proto: onnx.GraphProto) -> list[tuple[str, Value]]:
-        """Names and values of the graph's outputs."""
+    def outputs(self, proto: onnx.GraphProto) -> list[tuple[str, Held]]:
+        """Names of the graph's outputs, and what they stand for."""
         names = [info.name for info in proto.output]
         if len(set(names)) != len(names):
             raise ModelError(f"graph {proto.name!r} lists an output twice")
         return [
-            (name, self.scope.lookup(name, f"the output list of {proto.name!r}")) for name in names
+            (name, self.scope.held(name, f"the output list of {proto.name!r}")) for name in names
         ]
 
     def _add(self, node: onnx.NodeProto, label: str) -> None:
@@ -73,11 +94,17 @@ class Builder:
                 f"node {label!r}: the model imports no opset of domain {domain!r}, which its "
                 f"operator {node.op_type} belongs to"
             )
-        version = self.model.opsets[domain]
+        version, structure = self.model.opsets[domain], list[Held]()
         schema = schema_of(node.op_type, version, domain)
-        operands = [
-            self.scope.lookup(n, f"node {label!r}") if n else None for n in _trimmed(node.input)
-        ]
+        names = _trimmed(node.input)
+        held = [self.scope.held(n, f"node {label!r}") if n else None for n in names]
+        rule = None if domain else find_rule(node.op_type, held)
+        if rule is not None:
+            results = rule(Desugaring(self, node, held, label))
+            several = isinstance(results, list)
+            self._define(node, results if several else [results], label)
+            return
+        operands = tensors(held)
         if node.op_type in CONTROL and not domain:
             if node.op_type == "Scan" and version < 9:
                 raise UnsupportedError("Scan of opset 8 is not supported; convert it to opset 9")
@@ -91,19 +118,52 @@ class Builder:
                 return
             if node.op_type == "Loop":  # captures come third, whatever is absent before them
                 operands += [None] * (2 - len(operands))
-            attrs, captured = self._regions(node, operands, label)
+            attrs, captured, structure = self._regions(node, operands, label)
             operands += captured
         else:
             attrs = {a.name: self._attribute(a) for a in _unique(node, label)}
         results = len(_trimmed(node.output))
+        if not all(map(is_tensor, structure)):
+            results = sum(len(leaves(held)) for held in structure)
         if results != max(schema.min_output, 1):
             attrs["results"] = results
         operator = OnnxOperator(
             node.op_type, version, tuple(sorted(attrs.items(), key=_key)), domain
         )
-        self._define(node, self._apply(operator, operands, label), label)
+        declared = [self.declared.get(name) for name in _trimmed(node.output)]
+        found: Sequence[Held] = self._apply(operator, operands, label, declared)
+        if not all(map(is_tensor, structure)):
+            values = iter(tensors(found))
+            found = [rebuilt(held, values) for held in structure]  # type: ignore[arg-type]
+        self._define(node, found, label)
 
-    def _define(self, node: onnx.NodeProto, values: Sequence[Value], label: str) -> None:
+    def apply(self, type: str, operands: Sequence[Value], label: str, results: int | None,
+              **attributes: Attribute) -> Sequence[Value]:  # fmt: skip
+        """The results of an op of the default domain; ``results`` where its schema leaves it open."""
+        own = {} if results is None else {"results": results}
+        attrs = tuple(sorted({**attributes, **own}.items(), key=_key))
+        operator = OnnxOperator(type, self.model.opsets[""], attrs)
+        return self._apply(operator, operands, label)
+
+    def inlined(
+        self, body: onnx.GraphProto, given: Sequence[Held | None], label: str
+    ) -> list[Held]:
+        """The results of a nested graph whose nodes are added in place of the node it belongs to."""
+        if len(body.input) != len(given):
+            raise ModelError(
+                f"node {label!r}: its body {body.name!r} has {len(body.input)} inputs where "
+                f"{len(given)} values are passed in"
+            )
+        inner = Builder(self.model, self.graph, Scope(self.graph, self.scope))
+        for info, value in zip(body.input, given, strict=True):
+            if value is not None:
+                inner.scope.define(info.name, value)
+        inner.add_initializers(body)
+        inner.add_nodes(body)
+        check_declared(body.output, inner.scope)
+        return [held for _, held in inner.outputs(body)]
+
+    def _define(self, node: onnx.NodeProto, values: Sequence[Held], label: str) -> None:
         names = _trimmed(node.output)
         if len(names) > len(values):
             raise ModelError(f"node {label!r} names {len(names)} results, but has {len(values)}")
@@ -117,12 +177,15 @@ class Builder:
         return from_attribute(attribute)
 
     def _apply(
-        self, operator: OnnxOperator, operands: Sequence[Value | None], label: str
-    ) -> Sequence[Value]:
+        self, operator: OnnxOperator, operands: Sequence[Value | None], label: str,
+        declared: Sequence[Declared] = (),
+    ) -> Sequence[Value]:  # fmt: skip
         sizes = _sizes(operator, operands)
         if sizes is not None:
             return [self.graph.add_constant(sizes, label)]
-        types = [_renamed(t, operands, label) for t in infer_types(operator, operands)]
+        types = known_types(operator, operands)
+        if types is None:
+            return expanded(self.graph, operator, operands, label, declared)
         arrays = _fold(operator, operands, types)
         if arrays is not None:
             return [self.graph.add_constant(array, label) for array in arrays]
@@ -139,56 +202,69 @@ class Builder:
         body = next((a.g for a in node.attribute if a.name == wanted), None)
         if body is None:
             raise ModelError(f"node {label!r} has no {wanted}")
-        inner = Builder(self.model, self.graph, Scope(self.graph, self.scope))
-        inner.add_initializers(body)
-        inner.add_nodes(body)
-        check_declared(body.output, inner.scope)
-        self._define(node, [value for _, value in inner.outputs(body)], label)
+        self._define(node, self.inlined(body, [], label), label)
 
     def _regions(
         self, node: onnx.NodeProto, operands: list[Value | None], label: str
-    ) -> tuple[dict[str, Attribute], list[Value]]:
-        """Attributes of an If, Loop or Scan with its bodies as graphs, and the values they capture."""
+    ) -> tuple[dict[str, Attribute], list[Value], list[Held]]:
+        """Attributes of an If, Loop or Scan with its bodies as graphs, the values they capture, and
+        the structure of the bodies' results.
+        """
         attributes = _unique(node, label)
         bodies = [a for a in attributes if a.type == onnx.AttributeProto.GRAPH]
         attrs = {a.name: self._attribute(a) for a in attributes if a not in bodies}
         names = list(dict.fromkeys(name for a in bodies for name in free_names(a.g)))
-        around = {name: self.scope.lookup(name, f"the body of node {label!r}") for name in names}
-        fed = _fed(node.op_type, operands, attrs.get("num_scan_inputs", 0), attrs, label)
+        around = {name: self.scope.held(name, f"the body of node {label!r}") for name in names}
+        types = fed(node.op_type, [None if v is None else v.type for v in operands], attrs, label)
+        structures = []
         for attribute in bodies:
-            attrs[attribute.name] = self._region(attribute.g, fed, around, label)
-        captured = [value for value in around.values() if value.constant is None]
+            region, structure = self._region(attribute.g, types, around, label)
+            attrs[attribute.name] = region
+            structures.append(structure)
+        if not all(len(s) == len(structures[0]) and all(map(same_structure, s, structures[0]))
+                   for s in structures):  # fmt: skip
+            raise UnsupportedError(
+                "its branches give sequences of different lengths, or an optional with a value and "
+                "one without; make its condition a constant"
+            )
+        inside = [value for held in around.values() for value in leaves(held)]
+        captured = [value for value in inside if value.constant is None]
         if captured:
             attrs["captures"] = len(captured)
-        return attrs, captured
+        return attrs, captured, structures[0] if structures else []
 
     def _region(
-        self, body: onnx.GraphProto, fed: Sequence[TensorType], around: dict[str, Value], label: str
-    ) -> Graph:
-        if len(body.input) != len(fed):
+        self, body: onnx.GraphProto, types: Sequence[TensorType], around: dict[str, Held],
+        label: str,
+    ) -> tuple[Graph, list[Held]]:  # fmt: skip
+        if len(body.input) != len(types):
             raise ModelError(
                 f"node {label!r}: its body {body.name!r} has {len(body.input)} inputs where "
-                f"{len(fed)} values are passed in"
+                f"{len(types)} values are passed in"
             )
         region = Graph(body.name or "body", self.model.opsets)
         inner = Builder(self.model, region, Scope(region))
-        for info, type in zip(body.input, fed, strict=True):
+        for info, type in zip(body.input, types, strict=True):
             inner.scope.define(info.name, region.add_input(info.name, type))
         # a Loop's counter and condition are often declared [1]; a scalar is what they are
-        check_declared([i for i, t in zip(body.input, fed, strict=True) if t.shape], inner.scope)
-        for name, value in around.items():
-            operator = value.op.operator
-            if isinstance(operator, Constant):  # known outside is known inside
-                inner.scope.define(name, region.add_constant(operator.value, value.op.label))
-            else:
-                inner.scope.define(name, region.add_input(name, value.type))
+        check_declared([i for i, t in zip(body.input, types, strict=True) if t.shape], inner.scope)
+        for name, held in around.items():
+            copies = [_copied(region, name, value) for value in leaves(held)]
+            inner.scope.define(name, rebuilt(held, iter(copies)))
         inner.add_initializers(body)
         inner.add_nodes(body)
         outputs = inner.outputs(body)
         check_declared(body.output, inner.scope)
-        region.set_outputs(outputs)
+        region.set_outputs(named_all(outputs)[1])
         prune(region)
-        return region
+        return region, [held for _, held in outputs]
+
+
+def _copied(region: Graph, name: str, value: Value) -> Value:
+    operator = value.op.operator
+    if isinstance(operator, Constant):  # known outside is known inside
+        return region.add_constant(operator.value, value.op.label)
+    return region.add_input(name, value.type)
 
 
 def prune(graph: Graph) -> None:
@@ -218,45 +294,6 @@ def _unique(node: onnx.NodeProto, label: str) -> list[onnx.AttributeProto]:
         if attribute.ref_attr_name:
             raise ModelError(f"node {label!r} refers to a function's attribute outside a function")
     return attributes
-
-
-def _fed(
-    kind: str, operands: Sequence[Value | None], scans: int, attrs: dict[str, Attribute], label: str
-) -> list[TensorType]:
-    """Types of the values an If, Loop or Scan passes into its body, captures apart."""
-    if kind == "If":
-        return []
-    types = [None if value is None else value.type for value in operands]
-    if kind == "Loop":
-        types = [TensorType(DType.I64, ()), TensorType(DType.BOOL, ()), *types[2:]]
-    else:
-        first = len(types) - scans
-        axes = attrs.get("scan_input_axes") or (0,) * scans
-        if scans < 1 or first < 0 or len(axes) != scans:
-            raise ModelError(f"node {label!r}: its operands and num_scan_inputs do not agree")
-        for index, axis in enumerate(axes, first):
-            type = types[index]
-            if type is None or not -type.rank <= axis < type.rank:
-                raise ModelError(f"node {label!r}: operand {index} has no axis {axis} to scan")
-            axis %= type.rank
-            types[index] = type.with_shape((*type.shape[:axis], *type.shape[axis + 1 :]))
-    present = [type for type in types if type is not None]
-    if len(present) < len(types):
-        raise ModelError(f"node {label!r}: a value that its body needs is absent")
-    return present
-
-
-def _renamed(type: TensorType, operands: Sequence[Value | None], label: str) -> TensorType:
-    """The type with symbols that are new here named after the node, so that none are confused."""
-    if type.is_static:
-        return type
-    old = {dim for value in operands if value is not None for dim in value.type.shape}
-    return type.with_shape(
-        Symbol(f"{label}.{dim.name}", dim.bound)
-        if isinstance(dim, Symbol) and dim not in old
-        else dim
-        for dim in type.shape
-    )
 
 
 def _sizes(operator: OnnxOperator, operands: Sequence[Value | None]) -> Array | None:

@@ -18,6 +18,7 @@ import numpy as np
 
 from dlc.errors import DlcError, VerifyError
 from dlc.ir.operator import Constant, Data, Input, Operator, Output
+from dlc.ir.signature import Signature
 from dlc.ir.sizes import Symbol, symbols_of
 from dlc.ir.types import TensorType
 
@@ -148,8 +149,12 @@ class Graph:
         self.name = name
         #: ONNX operator set versions by domain, of the named ops in this graph
         self.opsets: dict[str, int] = dict(opsets or {})
+        #: what the inputs and outputs make up where the model has sequences or optionals
+        self.signature: Signature | None = None
         #: facts about the whole graph (plan, ...); dropped when the graph changes
         self.annotations: dict[str, Any] = {}
+        #: the most that sizes may be which nothing else bounds, by label of their op, or "any"
+        self.bounds: dict[str, int] = {}
         self._nx: nx.MultiDiGraph[int] = nx.MultiDiGraph()
         self._ops: dict[int, Op] = {}
         self._inputs: list[Op] = []
@@ -262,15 +267,26 @@ class Graph:
         """The op that gives a symbol its value; None when nothing in the graph does."""
         return self._definers.get(symbol)
 
-    def fresh_symbol(self, name: str, bound: int, low: int = 0, joint: int | None = None) -> Symbol:
-        """A symbol that nothing in the graph defines yet, named after ``name``."""
-        taken = {symbol.name for symbol in self._definers}
-        group, dot, number = name.rpartition(".") if joint is not None else (name, "", "")
-        fresh, count = group, 1
-        while f"{fresh}{dot}{number}" in taken:
+    def fresh_symbols(self, stem: str, intervals: Sequence[tuple[int, int]],
+                      joint: int | None = None) -> tuple[Symbol, ...]:  # fmt: skip
+        """Symbols that nothing in the graph defines yet, one for each interval (low, bound).
+
+        Named after ``stem``, and numbered when there are several or their product has a bound.
+        """
+        taken = {name for symbol in self._definers for name in (symbol.name, symbol.group)}
+        name, count = stem, 1
+        while name in taken:
             count += 1
-            fresh = f"{group}_{count}"
-        return Symbol(f"{fresh}{dot}{number}", bound, low, joint)
+            name = f"{stem}_{count}"
+        if len(intervals) == 1 and joint is None:
+            return (Symbol(name, intervals[0][1], intervals[0][0]),)
+        return tuple(
+            Symbol(f"{name}.{i}", bound, low, joint) for i, (low, bound) in enumerate(intervals)
+        )
+
+    def fresh_symbol(self, stem: str, bound: int, low: int = 0) -> Symbol:
+        """As ``fresh_symbols``, for one."""
+        return self.fresh_symbols(stem, [(low, bound)])[0]
 
     @property
     def free_symbols(self) -> tuple[Symbol, ...]:
@@ -499,7 +515,8 @@ class Graph:
                 other._inputs.append(twin)
             elif op is self._output:
                 other._output = twin
-        other.annotations = dict(self.annotations)
+        other.signature = self.signature
+        other.annotations, other.bounds = dict(self.annotations), dict(self.bounds)
         for op, twin in zip(self.ops, other.ops, strict=True):
             twin.annotations = dict(op.annotations)
             twin.verified = op.verified

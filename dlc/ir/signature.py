@@ -46,6 +46,13 @@ class Signature:
         return {name: _built(structure, tensors) for name, structure in self.outputs}
 
     @property
+    def tensor_names(self) -> tuple[list[str], list[str]]:
+        """Names of the tensors that the inputs, and the outputs, consist of."""
+        inputs, outputs = ([name for _, structure in pairs for name in _names(structure)]
+                           for pairs in (self.inputs, self.outputs))  # fmt: skip
+        return inputs, outputs
+
+    @property
     def attributes(self) -> dict[str, Any]:
         """As plain data: for metadata and textual IR."""
         return {kind: [[name, structure] for name, structure in getattr(self, kind)]
@@ -75,10 +82,16 @@ def _tensors(name: str, structure: Structure, value: Any) -> Iterator[tuple[str,
             given = len(value) if isinstance(value, list | tuple) else type(value).__name__
             raise InputError(
                 f"input {name!r} takes a list of {len(structure)} arrays, not {given}; how many is "
-                f"fixed when compiling (--length {name}=N)"
+                f"fixed when compiling (--dim {name}=N)"
             )
         for i, (part, item) in enumerate(zip(structure, value, strict=True)):
             yield from _tensors(f"{name}_{i}", part, item)
+
+
+def _names(structure: Structure) -> list[str]:
+    if isinstance(structure, tuple):
+        return [name for part in structure for name in _names(part)]
+    return [] if structure is None else [structure]
 
 
 def _built(structure: Structure, tensors: Mapping[str, Any]) -> Any:

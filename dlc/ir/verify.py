@@ -21,6 +21,7 @@ def verify(graph: Graph, *, types: bool = True) -> None:
     G6: an op has one type for each result, with sizes and bounds that are not negative.
     G7: inferring the types again gives the recorded ones.
     G8: regions satisfy all of this.
+    G9: a signature is made up of the graph's inputs and outputs, each once.
 
     Without ``types`` G7 is left out. It also is where an operator says that inference is costly or
     knows less than whoever recorded the types (``Operator.recheck``: the named ONNX ops, whose
@@ -79,6 +80,13 @@ def _check_interface(graph: Graph) -> None:
     for kind, names in ("input", graph.input_names), ("output", graph.output_names):
         for name in _repeated(names):
             raise VerifyError(f"graph {graph.name!r} has two {kind}s named {name!r} (G5)")
+    if graph.signature is not None:
+        made = graph.signature.tensor_names
+        if [sorted(names) for names in made] != [
+            sorted(graph.input_names),
+            sorted(graph.output_names),
+        ]:
+            raise VerifyError(f"the signature of graph {graph.name!r} names other tensors (G9)")
 
 
 def _repeated(names: Iterable[str]) -> list[str]:

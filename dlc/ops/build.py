@@ -13,15 +13,35 @@ from typing import Any
 import numpy as np
 
 from dlc.ir.expr import A0, Call, Const, Expr, parse_expr
-from dlc.ir.graph import Graph, Value
+from dlc.ir.graph import Graph, Value, infer_types
 from dlc.ir.operator import Operator
 from dlc.ir.types import DType
 from dlc.ops.core.map import Map
+from dlc.ops.known import known_result
 
 
 def apply(operator: Operator, *values: Value) -> Value:
-    """The only result of an operator applied to at least one value."""
-    return values[0].graph.add(operator, values).result
+    """The only result of an operator applied to at least one value.
+
+    Arithmetic on sizes is done at once: its result is a ``sizes`` op.
+    """
+    graph = values[0].graph
+    (type,) = infer_types(operator, values)
+    known = known_result(operator, values, type)
+    if known is not None:
+        return sizes(graph, known, type.dtype)
+    return graph.add(operator, values, types=(type,)).result
+
+
+def sizes(where: Graph | Value, values: Any, dtype: DType = DType.I64) -> Value:
+    """A tensor of ints and sizes known when compiling; a constant where all are ints."""
+    from dlc.ops.core.sizes import Sizes
+
+    graph = where.graph if isinstance(where, Value) else where
+    array = np.asarray(values, object)
+    if all(isinstance(item, int) for item in array.ravel()):
+        return constant(graph, array.astype(dtype.numpy))
+    return graph.add(Sizes(tuple(array.ravel().tolist()), array.shape, dtype)).result
 
 
 def expression(expr: str | Expr) -> Expr:

@@ -8,6 +8,7 @@ from typing import Any
 from dlc.errors import DlcError, ParseError
 from dlc.ir.graph import Graph, Op, Value
 from dlc.ir.operator import Array, Input, Operator, Output, find_operator
+from dlc.ir.signature import Signature
 from dlc.ir.text.lexer import END
 from dlc.ir.text.values import ValueReader, is_word
 from dlc.ir.types import TensorType
@@ -40,8 +41,8 @@ class _GraphReader(ValueReader):
         lexer = self.lexer
         lexer.expect("graph", "to begin a graph")
         graph = Graph(self.string("the graph's name"))
-        if lexer.ahead == "{" and lexer.tokens[lexer.at + 1] == "opsets":
-            graph.opsets = self.opsets()
+        if lexer.ahead == "{" and lexer.tokens[lexer.at + 1] in ("opsets", "signature"):
+            graph.opsets, graph.signature = self.facts()
         # kept for the end, because building drops annotations
         annotations = self.annotations()
         lexer.expect("{", "to begin the graph's body")
@@ -56,14 +57,21 @@ class _GraphReader(ValueReader):
             op.annotations = notes
         return graph
 
-    def opsets(self) -> dict[str, int]:
+    def facts(self) -> tuple[dict[str, int], Signature | None]:
+        """Opsets and signature of a graph."""
         start = self.lexer.at
-        opsets = self.dict().get("opsets")
-        if isinstance(opsets, dict) and all(
+        facts = self.dict()
+        opsets = facts.get("opsets", {})
+        if not isinstance(opsets, dict) or not all(
             isinstance(k, str) and type(v) is int for k, v in opsets.items()
         ):
-            return opsets
-        raise self.wrong(start, 'opsets must be versions by domain, like {"" = 17}')
+            raise self.wrong(start, 'opsets must be versions by domain, like {"" = 17}')
+        if "signature" not in facts:
+            return opsets, None
+        try:
+            return opsets, Signature.of(facts["signature"])
+        except ValueError as error:
+            raise self.wrong(start, f"the signature: {error}") from error
 
     def op(self, graph: Graph, values: dict[str, Value]) -> tuple[Op, dict[str, Any]]:
         lexer = self.lexer

@@ -54,8 +54,13 @@ class Printer:
 
     def _graph(self, graph: Graph, indent: str) -> str:
         head = f"graph {json.dumps(graph.name)} "
+        facts: dict[str, Any] = {}
         if graph.opsets:
-            head += f"{{opsets = {self._dict(graph.opsets, indent)}}} "
+            facts["opsets"] = graph.opsets
+        if graph.signature is not None:
+            facts["signature"] = graph.signature.attributes
+        if facts:
+            head += f"{self._dict(facts, indent)} "
         if graph.annotations:
             head += f"@ {self._dict(graph.annotations, indent)} "
         names: dict[Value, str] = {}

@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dlc.errors import UnsupportedError, VerifyError
-from dlc.ir.graph import Op, Value
-from dlc.ops.onnx.expansion import Call, find_expansion
+from dlc.ir.graph import Graph, Op, Value, infer_types
+from dlc.ir.types import TensorType
+from dlc.ops.build import apply
+from dlc.ops.core.assume import Assume
+from dlc.ops.onnx.expansion import Call, Declared, find_expansion
 from dlc.ops.onnx.function_body import expand_body, has_function_body
+from dlc.ops.onnx.inference import UnknownSizeError
 from dlc.ops.onnx.operator import OnnxOperator
 
 
@@ -23,23 +27,90 @@ def expand_op(op: Op) -> bool:
     return True
 
 
+def expanded(graph: Graph, operator: OnnxOperator, operands: Sequence[Value | None], label: str,
+             declared: Sequence[Declared] = ()) -> list[Value]:  # fmt: skip
+    """The core results of a named operator whose result types cannot be known before.
+
+    ``declared`` has the shape a model declares for each result: it bounds sizes that nothing else
+    bounds, and sizes known only at run time are held against it there.
+    """
+    op = graph.add(operator, operands, types=(), label=label)
+    call = Call(op, declared)
+    try:
+        values = _results(call)
+    finally:
+        graph.erase(op)
+    with graph.labelled(label):
+        return [_narrowed(value, call.declared(k)) for k, value in enumerate(values)]
+
+
+def known_types(
+    operator: OnnxOperator, operands: Sequence[Value | None]
+) -> tuple[TensorType, ...] | None:
+    """Result types of a named operator; None where its expansion must find them: sizes follow from
+    values known only at run time, or are arithmetic on sizes.
+    """
+    if operator.label in _OF_SIZES and any(
+        v is not None and not v.type.is_static for v in operands
+    ):
+        return None
+    if any(v is not None and v.constant is None and v.sizes is not None for v in operands):
+        return None
+    try:
+        types = infer_types(operator, operands)
+    except UnknownSizeError:
+        return None
+    old = {dim for v in operands if v is not None for dim in v.type.shape}
+    new = (dim for t in types for dim in t.shape if not isinstance(dim, int))
+    return types if all(dim in old for dim in new) else None
+
+
+#: what these compute is known but for the sizes
+_OF_SIZES = ("onnx.Shape", "onnx.Size")
+
+
+def _inside(
+    graph: Graph, operator: OnnxOperator, operands: Sequence[Value | None]
+) -> Sequence[Value]:
+    """The core results of a named operator in a function body."""
+    types = known_types(operator, operands)
+    if types is None:
+        return expanded(graph, operator, operands, "")
+    return _expand(graph.add(operator, operands, types=types))
+
+
 def _expand(op: Op) -> Sequence[Value]:
-    call = Call(op)
+    values = _results(Call(op))
+    _check(op, values)
+    op.graph.replace(op, values)
+    return values
+
+
+def _results(call: Call) -> list[Value]:
+    op = call.op
     expansion = find_expansion(call.operator)
     with op.graph.labelled(op.label):
         if expansion is not None:
             found = expansion(call, *op.operands)
         elif has_function_body(call.operator):
-            found = expand_body(call, _expand)
+            found = expand_body(call, _inside)
         else:
             raise UnsupportedError(
                 f"{call.operator.type} node {op.label!r}: dlc has no expansion for this operator; "
                 f"`dlc ops` lists those it has, and --load adds one"
             )
-    values = [found] if isinstance(found, Value) else list(found)
-    _check(op, values)
-    op.graph.replace(op, values)
-    return values
+    return [found] if isinstance(found, Value) else list(found)
+
+
+def _narrowed(value: Value, declared: Declared) -> Value:
+    """The value with the sizes its model declares, where they are known only at run time."""
+    type = value.type
+    if type.is_static or declared is None or len(declared) != type.rank:
+        return value
+    shape = tuple(
+        d if isinstance(d, int) else dim for d, dim in zip(declared, type.shape, strict=True)
+    )
+    return value if shape == type.shape else apply(Assume(shape), value)
 
 
 def _check(op: Op, values: Sequence[Value]) -> None:

@@ -14,9 +14,12 @@ from typing import Any
 from dlc.errors import DlcError, UnsupportedError
 from dlc.ir.graph import Op, Value
 from dlc.ir.operator import Array
-from dlc.ir.types import DType, TensorType
+from dlc.ir.types import Dim, DType, TensorType
+from dlc.ops.onnx.inference import infer_dtypes
 from dlc.ops.onnx.operator import OnnxOperator
+from dlc.ops.symbols import bound_sizes
 
+Declared = Sequence[int | str | None] | None  # a shape as a model declares it
 Expansion = Callable[..., "Value | Sequence[Value]"]
 _EXPANSIONS: dict[tuple[str, str], Expansion] = {}
 
@@ -24,11 +27,12 @@ _EXPANSIONS: dict[tuple[str, str], Expansion] = {}
 class Call:
     """The op being expanded, seen from its expansion."""
 
-    def __init__(self, op: Op) -> None:
+    def __init__(self, op: Op, declared: Sequence[Declared] = ()) -> None:
         assert isinstance(op.operator, OnnxOperator)
         self.op = op
         self.operator = op.operator
         self.graph = op.graph
+        self._declared = declared
 
     @property
     def version(self) -> int:
@@ -36,19 +40,78 @@ class Call:
         return self.operator.version
 
     @property
+    def results(self) -> int:
+        """How many results are asked for."""
+        return self.operator.results
+
+    @property
     def types(self) -> tuple[TensorType, ...]:
-        """Types of the results."""
+        """Types of the results; UnsupportedError where they follow from run-time sizes."""
+        if not self.op.types:
+            raise self.unsupported("sizes known only at run time are not supported here")
         return self.op.types
 
     @property
     def shape(self) -> tuple[int, ...]:
-        """Static shape of result 0."""
-        return self.op.types[0].dims
+        """Static shape of result 0; UnsupportedError as for ``types``."""
+        return self.types[0].dims
 
     @property
     def dtype(self) -> DType:
         """Element type of result 0."""
-        return self.op.types[0].dtype
+        return self.dtype_of(0)
+
+    def dtype_of(self, k: int) -> DType:
+        """Element type of result ``k``, also where its shape is not known."""
+        if self.op.types:
+            return self.op.types[k].dtype
+        dtype = infer_dtypes(self.operator, self.op.operand_types)[k]
+        if dtype is None:
+            raise self.unsupported(f"the element type of result {k} is not known")
+        return dtype
+
+    def declared(self, k: int = 0) -> Declared:
+        """The shape the model declares for result ``k``: ints, names and None; None without one."""
+        return self._declared[k] if k < len(self._declared) else None
+
+    def bound(self, k: int = 0, axis: int = 0) -> int:
+        """The most that a size of a result may be where its operands do not bound it.
+
+        What the model declares, else what the user says (``--max``); UnsupportedError without both.
+        """
+        shape = self.declared(k)
+        dim = shape[axis] if shape is not None and axis < len(shape) else None
+        if isinstance(dim, int):
+            return dim
+        bounds = self.graph.bounds
+        found = bounds.get(self.op.label, bounds.get("any"))
+        if found is None:
+            raise self.unsupported(
+                f"nothing bounds the run-time size of its result; give --max {self.op.label}=SIZE "
+                f"(or --max any=SIZE)"
+            )
+        return found
+
+    def known(self, index: int) -> Array | None:
+        """Ints and sizes of operand ``index`` where they are known when compiling, else None."""
+        value = self.op.operands[index] if index < len(self.op.operands) else None
+        return None if value is None else value.sizes
+
+    def sizes(self, index: int, low: int | Sequence[int], bound: int | Sequence[int], *,
+              clamp: bool = False, joint: int | None = None) -> list[Dim] | None:  # fmt: skip
+        """The elements of integer operand ``index`` in order; None when it is absent.
+
+        What is known when compiling is returned as it is. Else the operand's elements are bound to
+        fresh symbols at run time, each within its interval (``joint``: and their product): a value
+        outside ends the run with a status, or with ``clamp`` becomes the nearest that is inside.
+        """
+        value = self.op.operands[index] if index < len(self.op.operands) else None
+        if value is None:
+            return None
+        if value.sizes is not None:
+            return list(value.sizes.ravel().tolist())
+        name = f"{self.operator.type}_{self.operator.schema.inputs[index].name}".lower()
+        return bound_sizes(value, name, low, bound, clamp=clamp, joint=joint)
 
     def attr(self, name: str, default: Any = None) -> Any:
         """An attribute, else the schema's default, else ``default``."""
@@ -68,7 +131,8 @@ class Call:
 
     def unsupported(self, reason: str) -> UnsupportedError:
         """The error for a form of the op that cannot be expanded."""
-        return UnsupportedError(f"{self.operator.type} node {self.op.label!r}: {reason}")
+        name = f" node {self.op.label!r}" if self.op.label else ""
+        return UnsupportedError(f"{self.operator.type}{name}: {reason}")
 
 
 def expansion(*types: str, domain: str = "") -> Callable[[Expansion], Expansion]:

@@ -11,16 +11,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import onnx
-from onnx import helper, numpy_helper
+from onnx import numpy_helper
 
 from dlc.errors import ModelError
-from dlc.ir.graph import Graph, Op, Value
+from dlc.ir.graph import Graph, Value
 from dlc.ir.types import TensorType
 from dlc.ops.onnx.expansion import Call
+from dlc.ops.onnx.inference import type_proto
 from dlc.ops.onnx.nested import fed, free_names
 from dlc.ops.onnx.operator import Attribute, OnnxOperator, from_attribute, schema_of
 
-Expand = Callable[[Op], Sequence[Value]]
+Expand = Callable[[Graph, OnnxOperator, Sequence[Value | None]], Sequence[Value]]
 
 
 def has_function_body(operator: OnnxOperator) -> bool:
@@ -30,7 +31,7 @@ def has_function_body(operator: OnnxOperator) -> bool:
 
 
 def expand_body(call: Call, expand: Expand) -> list[Value]:
-    """The results of an op by its function body, each of whose named ops ``expand`` takes apart.
+    """The results of an op by its function body, each of whose nodes ``expand`` makes core ops of.
 
     Raises UnsupportedError when a node of the body cannot be expanded, and ModelError when the
     schema builds no body for these operands.
@@ -41,7 +42,7 @@ def expand_body(call: Call, expand: Expand) -> list[Value]:
     default = call.graph.opsets.get("", 1)  # bodies of other domains need not say
     nodes = _Nodes(call, call.graph, {"": None, **operands}, {"": default, **versions}, expand)
     nodes.add(function.node)
-    outputs = [nodes.values[name] for name in function.output[: len(call.types)]]
+    outputs = [nodes.values[name] for name in function.output[: call.results]]
     return [value for value in outputs if value is not None]
 
 
@@ -68,7 +69,7 @@ class _Nodes:
         if present and not bodies and all(value.constant is not None for value in present):
             arrays = [None if value is None else value.constant for value in operands]
             return [self.graph.add_constant(array) for array in operator.evaluate(arrays)]
-        return self.expand(self.graph.add(operator, operands))
+        return self.expand(self.graph, operator, operands)
 
     def _operator(self, node: onnx.NodeProto, operands: list[Value | None]
                   ) -> tuple[OnnxOperator, list[Value]]:  # fmt: skip
@@ -136,7 +137,7 @@ def _body(call: Call) -> onnx.FunctionProto:
         text = schema.get_function_with_opset_version(version)
     else:
         names = [f"i{k}" if v is not None else "" for k, v in enumerate(call.op.operands)]
-        node = operator.node(names, len(call.types)).SerializeToString()
+        node = operator.node(names, call.results).SerializeToString()
         types = [_type_proto(type) for type in call.op.operand_types]
         text = schema.get_context_dependent_function_with_opset_version(version, node, types)
     if not text:
@@ -151,5 +152,4 @@ def _body(call: Call) -> onnx.FunctionProto:
 def _type_proto(type: TensorType | None) -> bytes:
     if type is None:
         return b""
-    proto = helper.make_tensor_type_proto(type.dtype.onnx, type.dims)
-    return bytes(proto.SerializeToString())
+    return bytes(type_proto(type).SerializeToString())

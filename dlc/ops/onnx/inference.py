@@ -1,7 +1,7 @@
 """Result types of named ONNX ops: onnx's own shape inference on one node, and what it leaves out.
 
-The few operators whose result onnx does not infer are in ``_RULES``; sizes that depend on values
-become symbols with a proven bound.
+The few operators whose result onnx does not infer are in ``_RULES``. Sizes that depend on values
+are for the operator's expansion to find (``dlc.ops.onnx.expand``).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from onnx import TensorProto, TypeProto, checker, defs, helper, shape_inference
 
 from dlc.errors import UnsupportedError, VerifyError
 from dlc.ir.operator import Array, Arrays, Types
-from dlc.ir.types import Dim, DType, Symbol, TensorType
+from dlc.ir.types import Dim, DType, TensorType
 
 if TYPE_CHECKING:
     from dlc.ops.onnx.operator import OnnxOperator
@@ -32,6 +32,16 @@ Known = tuple[int, tuple[int, ...], bytes] | None
 Rule = Callable[
     ["OnnxOperator", Sequence[TensorType], Sequence[Array | None]], Sequence[TensorType]
 ]
+
+
+class UnknownSizeError(UnsupportedError):
+    """Result types follow from values or sizes known only at run time."""
+
+
+def infer_dtypes(operator: OnnxOperator, operands: Types) -> list[DType | None]:
+    """Element types of the results, also where their shapes are not known."""
+    results = _onnx_results(operator, operands, [None] * len(operands))
+    return [None if result is None else result[0] for result in results]
 
 
 def infer_node(
@@ -68,8 +78,6 @@ def _infer(
         if rule is not _same_as_first:  # superseded operators, which onnx refuses as deprecated
             raise
         results = [None for _ in range(operator.results)]
-    if not all(map(_is_complete, results)) and any(t and not t.is_static for t in operands):
-        results = _bounded(operator, operands, known, results)
     if not all(map(_is_complete, results)) and rule is not None:
         present = [t if t is not None else TensorType(DType.BOOL, ()) for t in operands]
         rows = rule(operator, present, [_array(value) for value in known])
@@ -86,7 +94,7 @@ def _is_complete(result: _Result) -> bool:
 def _final(operator: OnnxOperator, result: _Result) -> TensorType:
     shape = () if result is None else tuple(dim for dim in result[1] if dim is not None)
     if result is None or len(shape) < len(result[1]):
-        raise UnsupportedError(
+        raise UnknownSizeError(
             f"{operator.label}: the shape of its result is not known when compiling; sizes, axes "
             f"and repeats must follow from constants and input shapes"
         )
@@ -94,28 +102,6 @@ def _final(operator: OnnxOperator, result: _Result) -> TensorType:
     if type.nbytes > MAX_BYTES:
         raise VerifyError(f"{operator.label}: a result of type {type} is too large to be meant")
     return type
-
-
-def _bounded(
-    operator: OnnxOperator, operands: Sequence[TensorType | None], known: Sequence[Known],
-    results: Sequence[_Result],
-) -> list[_Result]:  # fmt: skip
-    """Give dims that onnx left open a fresh symbol, bounded by the size at all symbols' bounds."""
-    widest = [None if t is None else t.with_shape(t.bounds) for t in operands]
-    filled: list[_Result] = []
-    for k, (result, most) in enumerate(
-        zip(results, _onnx_results(operator, widest, known), strict=True)
-    ):
-        if most is None or result is None or len(most[1]) != len(result[1]):
-            filled.append(result)
-            continue
-        shape = [
-            Symbol(f"{operator.type}_{k}_{axis}", bound) if dim is None and isinstance(bound, int)
-            else dim
-            for axis, (dim, bound) in enumerate(zip(result[1], most[1], strict=True))
-        ]  # fmt: skip
-        filled.append((result[0], tuple(shape)))
-    return filled
 
 
 def _onnx_results(
@@ -161,7 +147,7 @@ def _schema(operator: OnnxOperator) -> defs.OpSchema:
 
 def type_proto(type: TensorType) -> TypeProto:
     """The ONNX type of a tensor type; symbols become ``dim_param``."""
-    shape = [dim if isinstance(dim, int) else dim.name for dim in type.shape]
+    shape = [dim if isinstance(dim, int) else str(dim) for dim in type.shape]
     return helper.make_tensor_type_proto(type.dtype.onnx, shape)
 
 
@@ -175,11 +161,11 @@ def _convert(proto: TypeProto | None, operands: Sequence[TensorType | None]) -> 
     if tensor.elem_type == TensorProto.UNDEFINED or not tensor.HasField("shape"):
         return None
     symbols = {
-        dim.name: dim
+        str(dim): dim
         for t in operands
         if t is not None
         for dim in t.shape
-        if isinstance(dim, Symbol)
+        if not isinstance(dim, int)
     }
     shape: list[Dim | None] = []
     for dim in tensor.shape.dim:
@@ -218,62 +204,10 @@ def _batch_normalization(
     return [operands[0], *[operands[1]] * (operator.results - 1)]  # statistics of each channel
 
 
-def _compress(
-    operator: OnnxOperator, operands: Sequence[TensorType], values: Sequence[Array | None]
-) -> Sequence[TensorType]:
-    data, condition = operands[:2]
-    axis = operator.attr("axis")
-    extent = data.capacity if axis is None else data.bounds[axis]
-    dim = Symbol("kept", min(extent, condition.capacity))
-    shape = (dim,) if axis is None else _with(data.shape, axis, dim)
-    return [data.with_shape(shape)]
-
-
-def _non_zero(
-    operator: OnnxOperator, operands: Sequence[TensorType], values: Sequence[Array | None]
-) -> Sequence[TensorType]:
-    found = Symbol("nonzero", operands[0].capacity)
-    return [TensorType(DType.I64, (max(operands[0].rank, 1), found))]
-
-
-def _unique(
-    operator: OnnxOperator, operands: Sequence[TensorType], values: Sequence[Array | None]
-) -> Sequence[TensorType]:
-    data, axis = operands[0], operator.attr("axis")
-    extent = data.capacity if axis is None else data.bounds[axis]
-    dim = Symbol("unique", extent)
-    indices = TensorType(DType.I64, (dim,))
-    shape = (dim,) if axis is None else _with(data.shape, axis, dim)
-    return [data.with_shape(shape), indices, TensorType(DType.I64, (extent,)), indices]
-
-
-def _non_max_suppression(
-    operator: OnnxOperator, operands: Sequence[TensorType], values: Sequence[Array | None]
-) -> Sequence[TensorType]:
-    boxes, scores = operands[:2]
-    most = boxes.bounds[1]
-    if len(operands) > 2 and (limit := values[2]) is not None:
-        most = min(most, max(int(limit.reshape(-1)[0]), 0))
-    elif len(operands) <= 2:
-        most = 0  # max_output_boxes_per_class defaults to 0: no output
-    return [
-        TensorType(DType.I64, (Symbol("selected", scores.bounds[0] * scores.bounds[1] * most), 3))
-    ]
-
-
-def _with(shape: tuple[Dim, ...], axis: int, dim: Dim) -> tuple[Dim, ...]:
-    axis %= len(shape)
-    return (*shape[:axis], dim, *shape[axis + 1 :])
-
-
 _RULES: dict[str, Rule] = {
     "MeanVarianceNormalization": _same_as_first,
     "GroupNormalization": _same_as_first,
     "Scatter": _same_as_first,
     "Dropout": _dropout,
     "BatchNormalization": _batch_normalization,
-    "Compress": _compress,
-    "NonZero": _non_zero,
-    "Unique": _unique,
-    "NonMaxSuppression": _non_max_suppression,
 }

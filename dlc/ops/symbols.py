@@ -1,0 +1,55 @@
+"""Values of integer tensors that become symbols at run time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import numpy as np
+
+from dlc.errors import UnsupportedError
+from dlc.ir.graph import Graph, Value
+from dlc.ir.sizes import bound_of, low_of, product
+from dlc.ir.types import Dim
+from dlc.ops.build import constant, map_
+from dlc.ops.core.bind import Bind
+from dlc.ops.core.let import Let
+
+
+def bound_sizes(value: Value, name: str, low: int | Sequence[int], bound: int | Sequence[int], *,
+                clamp: bool = False, joint: int | None = None) -> list[Dim]:  # fmt: skip
+    """The elements of an integer tensor of static length, bound to fresh symbols.
+
+    ``low`` and ``bound`` are the interval of each, or of all; ``joint`` the most their product may
+    be. With ``clamp`` values outside become the nearest inside, else they end the run with a status.
+    """
+    if not value.type.is_static:
+        raise UnsupportedError(
+            f"{value.op.label or name!r}: the number of its elements, {value.type}, is known only at "
+            f"run time, so the rank of what follows is not known"
+        )
+    count = value.type.capacity
+    lows, bounds = ([b] * count if isinstance(b, int) else list(b) for b in (low, bound))
+    if count == 0:
+        return []
+    graph = value.graph
+    if clamp:
+        dtype, shape = value.type.dtype, value.type.dims
+        ends = [constant(value, np.reshape(end, shape), dtype) for end in (lows, bounds)]
+        value = map_("min(max(a0, a1), a2)", value, *ends)
+    symbols = graph.fresh_symbols(name, list(zip(lows, bounds, strict=True)), joint)
+    graph.add(Bind(symbols), [value])
+    return list(symbols)
+
+
+def settled(graph: Graph, name: str, dims: Sequence[Dim], most: int) -> list[Dim]:
+    """The dims of a tensor of at most ``most`` elements, as symbols of which that is known.
+
+    Dims whose product is already known not to exceed it stay as they are.
+    """
+    if bound_of(product(dims)) <= most and all(low_of(dim) >= 0 for dim in dims):
+        return list(dims)
+    at = [i for i, dim in enumerate(dims) if not isinstance(dim, int)]
+    symbols = graph.fresh_symbols(name, [(0, max(most, 1))] * len(at), max(most, 1))
+    graph.add(Let(symbols, tuple(dims[i] for i in at)))
+    found = dict(zip(at, symbols, strict=True))
+    return [found.get(i, dim) for i, dim in enumerate(dims)]
