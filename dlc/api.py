@@ -29,7 +29,7 @@ def _silent(text: str) -> None:
     pass
 
 
-def load(model: Any, *, dims: Mapping[str, int] | None = None,
+def load(model: Any, *, dims: Mapping[str, int | None] | None = None,
          shapes: Mapping[str, Sequence[int]] | None = None, notify: Notify | None = None) -> Graph:  # fmt: skip
     """A graph from an ``.onnx`` or ``.dlc`` path, ``"-"`` (textual IR on standard input), bytes, a
     ModelProto, an onnx-graphsurgeon graph, or a Graph (returned as it is).
@@ -76,7 +76,7 @@ def save(graph: Graph, path: str | os.PathLike[str], *, inline: bool = False) ->
         raise ParseError(f"{path}: the suffix says the format; use .onnx or .dlc")
 
 
-def plan(model: Any, *, passes: str = "O2", dims: Mapping[str, int] | None = None,
+def plan(model: Any, *, passes: str = "O2", dims: Mapping[str, int | None] | None = None,
          shapes: Mapping[str, Sequence[int]] | None = None, notify: Notify | None = None,
          stage: Notify = _silent) -> Graph:  # fmt: skip
     """Load a model and run the passes; a graph without a plan yet is planned too."""
@@ -93,7 +93,7 @@ def plan(model: Any, *, passes: str = "O2", dims: Mapping[str, int] | None = Non
 
 
 def emit(model: Any, out: str | os.PathLike[str], *, passes: str = "O2", name: str | None = None,
-         dims: Mapping[str, int] | None = None, shapes: Mapping[str, Sequence[int]] | None = None,
+         dims: Mapping[str, int | None] | None = None, shapes: Mapping[str, Sequence[int]] | None = None,
          weights: str = "auto", memory: str = "arena", backend: str = "c99",
          notify: Notify | None = None, stage: Notify = _silent) -> tuple[Path, Program]:  # fmt: skip
     """Write a model as a folder of C99 (see docs/c_api.md); returns the folder and the program.
@@ -117,7 +117,7 @@ def emit(model: Any, out: str | os.PathLike[str], *, passes: str = "O2", name: s
 
 
 def compile(model: Any, *, passes: str = "O2", name: str | None = None,
-            out: str | os.PathLike[str] | None = None, dims: Mapping[str, int] | None = None,
+            out: str | os.PathLike[str] | None = None, dims: Mapping[str, int | None] | None = None,
             shapes: Mapping[str, Sequence[int]] | None = None, weights: str = "auto",
             memory: str = "arena", compiler: str | None = None, notify: Notify | None = None,
             stage: Notify = _silent) -> Module:  # fmt: skip
@@ -197,7 +197,7 @@ class CheckReport:
 
 
 def check(model: Any, *, inputs: Arrays | None = None, passes: str = "O2",
-          dims: Mapping[str, int] | None = None, shapes: Mapping[str, Sequence[int]] | None = None,
+          dims: Mapping[str, int | None] | None = None, shapes: Mapping[str, Sequence[int]] | None = None,
           rtol: float = 1e-3, atol: float = 1e-5, rtol_max: float = 1e-4, runs: int = 1, seed: int = 0,
           notify: Notify | None = None, stage: Notify = _silent) -> CheckReport:  # fmt: skip
     """Compile a model and compare its outputs with onnxruntime's, else with the interpreter's.
@@ -217,7 +217,7 @@ def check(model: Any, *, inputs: Arrays | None = None, passes: str = "O2",
     for _ in range(1 if inputs is not None else runs):
         arrays = inputs if inputs is not None else random_inputs(types, rng)
         stage("running")
-        got, expected = module.run(arrays), reference(arrays)
+        got, expected = module.tensors(arrays), reference(arrays)
         for key, value in got.items():
             found = compare(key, value, expected[key], rtol, atol, rtol_max)
             if key not in worst or (not found.ok, found.worst) > (
@@ -247,9 +247,9 @@ def _reference(graph: Graph, model: Any, stage: Notify) -> tuple[str, Callable[[
         )
     stage("starting onnxruntime")
     source: Any = model
-    if isinstance(model, str | os.PathLike) and Path(model).suffix == ".onnx":
+    if graph.signature is None and _is_onnx_path(model):
         source = str(model)
-    elif not isinstance(model, bytes):
+    elif graph.signature is not None or not isinstance(model, bytes):
         from dlc.exporter import to_onnx
 
         source = to_onnx(graph).SerializeToString()
@@ -265,6 +265,10 @@ def _reference(graph: Graph, model: Any, stage: Notify) -> tuple[str, Callable[[
     return f"onnxruntime {onnxruntime.__version__}", lambda arrays: dict(
         zip(names, map(np.asarray, session.run(names, arrays)), strict=True)
     )
+
+
+def _is_onnx_path(model: Any) -> bool:
+    return isinstance(model, str | os.PathLike) and Path(model).suffix == ".onnx"
 
 
 def _declared_here(graph: Graph) -> str | None:

@@ -19,6 +19,7 @@ from dlc import api
 from dlc.backends.c99.module import Module
 from dlc.backends.c99.toolchain import build_shared
 from dlc.errors import DlcError
+from dlc.onnx_backend import sizes_of
 
 #: operands that say how, not what: known when compiling in almost every exported model
 PARAMETERS = {
@@ -29,7 +30,8 @@ PARAMETERS = {
     "ReduceSumSquare": [1], "Reshape": [1], "Resize": [1, 2, 3], "Slice": [1, 2, 3, 4],
     "Split": [1], "Squeeze": [1], "STFT": [1, 3], "Tile": [1], "TopK": [1], "Unsqueeze": [1],
     "Upsample": [1], "BlackmanWindow": [0], "HannWindow": [0], "HammingWindow": [0],
-    "MelWeightMatrix": [0, 1, 2, 3, 4],
+    "MelWeightMatrix": [0, 1, 2, 3, 4], "SequenceAt": [1], "SequenceErase": [1],
+    "SequenceInsert": [2], "SplitToSequence": [1],
 }  # fmt: skip
 #: cases whose results are random: of these, dtypes and shapes are compared
 RANDOM = re.compile(r"test_(bernoulli|training_dropout(?!_zero_ratio))")
@@ -47,6 +49,8 @@ def cases() -> dict[str, Any]:
 
 
 def _plain(value: Any) -> Any:
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
     return numpy_helper.to_array(value) if isinstance(value, TensorProto) else value
 
 
@@ -56,7 +60,7 @@ def _with_parameters(model: onnx.ModelProto, arrays: Sequence[Any]) -> onnx.Mode
     fixed.CopyFrom(model)
     names = {
         node.input[i] for node in model.graph.node
-        for i in PARAMETERS.get(node.op_type, []) if i < len(node.input)
+        for i in _parameters(node, model) if i < len(node.input)
     }  # fmt: skip
     for info, array in zip(model.graph.input, arrays, strict=True):
         if info.name in names:
@@ -67,18 +71,25 @@ def _with_parameters(model: onnx.ModelProto, arrays: Sequence[Any]) -> onnx.Mode
     return fixed
 
 
+def _parameters(node: onnx.NodeProto, model: onnx.ModelProto) -> list[int]:
+    plain = all(info.type.HasField("tensor_type") for info in model.graph.output)
+    if node.op_type in ("If", "Loop") and not plain:  # they say how long sequences become
+        return [0] if node.op_type == "If" else [0, 1]
+    return PARAMETERS.get(node.op_type, [])
+
+
 def _emit(name: str, folder: Path, parameters: bool) -> str:
     """Emit a case; the reason why not, else nothing."""
     case = cases()[name]
     model = case.model
     if parameters:
-        arrays = [_plain(value) for value in case.data_sets[0][0]]
-        if all(not isinstance(a, list | dict) and a is not None for a in arrays):
-            model = _with_parameters(model, arrays)
+        model = _with_parameters(model, [_plain(value) for value in case.data_sets[0][0]])
+    inputs = zip(case.model.graph.input, case.data_sets[0][0], strict=True)
+    sizes = sizes_of(model, {info.name: _plain(value) for info, value in inputs})
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
-            api.emit(model, folder, name=name)
+            api.emit(model, folder, name=name, **sizes)
     except DlcError as error:
         return f"{type(error).__name__}: {error}"
     except Exception as error:
@@ -91,8 +102,9 @@ def _outcome(name: str, module: Module) -> str:
     case = cases()[name]
     for inputs, expected in case.data_sets:
         names = [info.name for info in case.model.graph.input]
-        feeds = {n: np.asarray(_plain(v)) for n, v in zip(names, inputs, strict=True)
-                 if n in module.inputs}  # fmt: skip
+        taken = dict(module.signature.inputs) if module.signature else module.inputs
+        feeds = {n: _plain(v) for n, v in zip(names, inputs, strict=True) if n in taken}
+        feeds = {n: np.asarray(v) if isinstance(v, np.generic) else v for n, v in feeds.items()}
         try:
             results = module.run(feeds)
         except DlcError as error:
@@ -100,13 +112,20 @@ def _outcome(name: str, module: Module) -> str:
         for ours, theirs in zip(results.values(), map(_plain, expected), strict=True):
             try:
                 values = not RANDOM.match(name)
-                _compare(ours, np.asarray(theirs), case.rtol, case.atol, values)
+                _compare(ours, theirs, case.rtol, case.atol, values)
             except AssertionError as error:
                 return "DIFFERS " + " ".join(str(error).split())[:160]
     return ""
 
 
 def _compare(ours: Any, theirs: Any, rtol: float, atol: float, values: bool = True) -> None:
+    if isinstance(theirs, list):
+        assert isinstance(ours, list)
+        assert len(ours) == len(theirs)
+        for one, other in zip(ours, theirs, strict=True):
+            _compare(one, other, rtol, atol, values)
+        return
+    theirs = np.asarray(theirs)
     assert (ours.dtype, ours.shape) == (theirs.dtype, theirs.shape), (
         f"{ours.dtype}{ours.shape}, not {theirs.dtype}{theirs.shape}"
     )

@@ -17,8 +17,10 @@ from typing import Any
 from dlc.backends.c99.functions import StepCall
 from dlc.backends.c99.layout import ALIGN, Field, Layout
 from dlc.backends.c99.lifetimes import Tensor, Tensors
+from dlc.ir.graph import Op
 from dlc.ir.types import TensorType
-from dlc.ops.emission import as_copy
+from dlc.ops.emission import Copy, as_copy
+from dlc.plan.links import joined_bytes
 from dlc.plan.program import Placement
 
 GENERATOR = "dlc"
@@ -44,7 +46,15 @@ def metadata_of(layout: Layout, tensors: Tensors, files: Iterable[str]) -> dict[
         "peak_step": program.peak_step,
         "peak_bytes_with_io": program.peak_bytes_with_io,
         "inputs": _fields(layout.inputs, [tensors.of_value.get(v) for v in program.graph.inputs]),
-        "outputs": _fields(layout.outputs, [tensors.of_value.get(v) for v in program.graph.outputs]),
+        "outputs": _outputs(layout, [tensors.of_value.get(v) for v in program.graph.outputs]),
+        # how they make up sequences and optionals; null where all are plain tensors
+        "signature": program.graph.signature and program.graph.signature.attributes,
+        # what inputs and steps give a value at run time, an integer from low to bound
+        "symbols": [
+            {"name": s.name, "c_name": layout.symbols[s], "low": s.low, "bound": s.bound,
+             "text": str(s), "given": s in layout.input_symbols}
+            for s in (*layout.input_symbols, *layout.defined_symbols)
+        ],
         "weights": _weights(layout),
         "buffers": [
             {"id": b.id, "space": b.space.value, "index": b.index, "size": b.size,
@@ -62,8 +72,21 @@ def metadata_of(layout: Layout, tensors: Tensors, files: Iterable[str]) -> dict[
 
 def _fields(fields: Sequence[Field], tensors: Sequence[int | None]) -> list[dict[str, Any]]:
     return [
-        {"name": field.name, "c_name": field.c_name, **_type(field.type), "tensor": tensor}
+        {
+            "name": field.name,
+            "c_name": field.c_name,
+            **_type(field.type),
+            "tensor": tensor,
+            **({} if field.type.is_static else {"capacity": field.type.capacity}),
+        }
         for field, tensor in zip(fields, tensors, strict=True)
+    ]
+
+
+def _outputs(layout: Layout, tensors: Sequence[int | None]) -> list[dict[str, Any]]:
+    return [
+        row | ({} if field.type.is_static else {"dims": layout.dims_field(field)})
+        for field, row in zip(layout.outputs, _fields(layout.outputs, tensors), strict=True)
     ]
 
 
@@ -106,7 +129,7 @@ def _step(call: StepCall, tensors: Tensors) -> dict[str, Any]:
             {"part": number, "operand": copy.operand, "result": copy.result,
              "source": copy.source * op.types[copy.result].dtype.nbytes,
              "target": copy.target * op.types[copy.result].dtype.nbytes,
-             "size": copy.count * op.types[copy.result].dtype.nbytes}
+             "size": joined_bytes(copy, *_sides(op, copy))}
             for number, copy in copies.items() if copy is not None
         ],
         # pairs (operand, result) that share an address the step really overwrites
@@ -119,6 +142,12 @@ def _step(call: StepCall, tensors: Tensors) -> dict[str, Any]:
         ],
         "frees": list(step.frees),
     }  # fmt: skip
+
+
+def _sides(op: Op, copy: Copy) -> tuple[TensorType, TensorType]:
+    operand = op.operands[copy.operand]
+    assert operand is not None  # core ops have no absent operands
+    return operand.type, op.types[copy.result]
 
 
 def _type(type: TensorType) -> dict[str, Any]:

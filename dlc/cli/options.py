@@ -11,13 +11,15 @@ import click
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
-def _dims(ctx: click.Context, param: click.Parameter, values: tuple[str, ...]) -> dict[str, int]:
-    dims = {}
+def _dims(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> dict[str, int | None]:
+    dims: dict[str, int | None] = {}
     for value in values:
         name, equals, size = value.rpartition("=")
-        if not equals or not size.isdigit() or int(size) < 1:
+        if not equals or (size != "none" and (not size.isdigit() or int(size) < 1)):
             raise click.BadParameter(f"{value!r} is not NAME=SIZE, as in --dim N=1")
-        dims[name] = int(size)
+        dims[name] = None if size == "none" else int(size)
     return dims
 
 
@@ -45,7 +47,8 @@ def dim_options(function: Function) -> Function:
         click.option("--shape", "shapes", multiple=True, callback=_shapes, metavar="INPUT=1x3x224x224",
                      help="Fix the whole shape of an input."),
         click.option("--dim", "dims", multiple=True, callback=_dims, metavar="NAME=SIZE",
-                     help="Fix a symbolic dimension of the inputs."),
+                     help="Fix a symbolic dimension of the inputs, or the length of an input sequence "
+                          "(none: an optional input without a value)."),
     ):  # fmt: skip
         function = decorate(function)
     return function

@@ -5,19 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
+from dlc.importer.aggregates import Inputs
+from dlc.importer.bundles import named_all
 from dlc.importer.inputs import bind_inputs
 from dlc.importer.nodes import Builder, prune
 from dlc.importer.source import read
 from dlc.importer.values import Scope, check_declared
 from dlc.ir.collector import collector_paused
 from dlc.ir.graph import Graph
+from dlc.ir.signature import Signature
 
 
 @collector_paused()
 def load(
     source: Any,
     *,
-    dims: Mapping[str, int] | None = None,
+    dims: Mapping[str, int | None] | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     notify: Callable[[str], None] | None = None,
 ) -> Graph:
@@ -26,7 +29,9 @@ def load(
     ``dims`` fixes symbolic dims by name, ``shapes`` whole inputs. A leading dim that neither fixes
     becomes 1, and ``notify`` is told so in a sentence. Types are inferred op by op; ops whose
     operands are all known and small become constants, so that sizes computed in the model are
-    known too. What the model declares about its values is only compared with what was inferred.
+    known too. Each tensor of a sequence or optional becomes an input or output of its own
+    (``Graph.signature`` says of what); ``dims`` gives the length of an input sequence under its
+    name, and None for an optional that holds nothing. What the model declares about its values is only compared with what was inferred.
 
     Raises ModelError for a model that cannot be read, is malformed, contradicts itself or leaves a
     dim open, UnsupportedError for an operator or form of one that dlc does not handle.
@@ -39,13 +44,18 @@ def load(
     builder.add_initializers(proto)
     constants = {tensor.name for tensor in proto.initializer}
     inputs = [info for info in proto.input if info.name not in constants]
-    for name, type in bind_inputs(inputs, dims or {}, shapes or {}, notify or _ignore):
-        scope.define(name, graph.add_input(name, type))
+    apart = Inputs(inputs, dims or {}, shapes or {})
+    bound = bind_inputs(apart.infos, apart.dims, apart.shapes, notify or _ignore)
+    tensors = {name: graph.add_input(name, type) for name, type in bound}
+    for name, held in apart.held(tensors):
+        scope.define(name, held)
     builder.add_nodes(proto)
-    outputs = builder.outputs(proto)
+    structures, outputs = named_all(builder.outputs(proto))
     check_declared(proto.output, scope)
     graph.set_outputs(outputs)
     prune(graph)
+    signature = Signature(apart.structures, structures)
+    graph.signature = None if signature.is_plain else signature
     return graph
 
 

@@ -100,9 +100,8 @@ class Builder:
         held = [self.scope.held(n, f"node {label!r}") if n else None for n in names]
         rule = None if domain else find_rule(node.op_type, held)
         if rule is not None:
-            results = rule(Desugaring(self, node, held, label))
-            several = isinstance(results, list)
-            self._define(node, results if several else [results], label)
+            desugared = rule(Desugaring(self, node, held, label))
+            self._define(node, desugared if isinstance(desugared, list) else [desugared], label)
             return
         operands = tensors(held)
         if node.op_type in CONTROL and not domain:

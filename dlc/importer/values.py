@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import onnx
 
-from dlc.errors import ModelError, UnsupportedError
+from dlc.errors import ModelError
+from dlc.importer.bundles import Absent, Bundle, Held, kind
 from dlc.importer.inputs import declared_shape
 from dlc.ir.graph import Graph, Value
 from dlc.ir.types import DType
@@ -18,9 +19,9 @@ class Scope:
     def __init__(self, graph: Graph, outer: Scope | None = None) -> None:
         self.graph = graph
         self.outer = outer
-        self._values: dict[str, Value] = {}
+        self._values: dict[str, Held] = {}
 
-    def define(self, name: str, value: Value) -> None:
+    def define(self, name: str, value: Held) -> None:
         """Name a value; ModelError when the graph has that name already."""
         if not name:
             raise ModelError(f"an input or constant of graph {self.graph.name!r} has no name")
@@ -28,15 +29,15 @@ class Scope:
             raise ModelError(f"the model defines value {name!r} twice; names must be unique")
         self._values[name] = value
 
-    def find(self, name: str) -> Value | None:
-        """The value of that name, here or in the scopes around."""
+    def find(self, name: str) -> Held | None:
+        """What has that name, here or in the scopes around."""
         value = self._values.get(name)
         if value is None and self.outer is not None:
             return self.outer.find(name)
         return value
 
-    def lookup(self, name: str, reader: str) -> Value:
-        """The value of that name; ModelError names the reader when there is none (yet)."""
+    def held(self, name: str, reader: str) -> Held:
+        """What has that name; ModelError names the reader when nothing has (yet)."""
         value = self.find(name)
         if value is None:
             raise ModelError(
@@ -46,34 +47,19 @@ class Scope:
         return value
 
 
-def free_names(graph: onnx.GraphProto) -> dict[str, None]:
-    """Names a nested graph reads but does not define, in the order it reads them."""
-    defined = {info.name for info in graph.input} | {tensor.name for tensor in graph.initializer}
-    free: dict[str, None] = {}
-
-    def read(names: Iterable[str]) -> None:
-        free.update((name, None) for name in names if name and name not in defined)
-
-    for node in graph.node:
-        read(node.input)
-        for attribute in node.attribute:
-            if attribute.type == onnx.AttributeProto.GRAPH:
-                read(free_names(attribute.g))
-        defined.update(node.output)
-    read(info.name for info in graph.output)
-    return free
-
-
 def check_declared(infos: Iterable[onnx.ValueInfoProto], scope: Scope) -> None:
     """Raise ModelError for a declared type that contradicts the inferred one."""
     for info in infos:
         value = scope.find(info.name)
         if value is None:
             continue
-        if not info.type.HasField("tensor_type"):
-            if info.type.WhichOneof("value") is not None:
-                raise UnsupportedError(f"value {info.name!r} is declared as something but a tensor")
-            continue
+        if not _admits(info.type, value):
+            raise ModelError(
+                f"value {info.name!r} is {kind(value)}, but is declared as something else; correct "
+                f"or remove the declaration"
+            )
+        if not isinstance(value, Value) or not info.type.HasField("tensor_type"):
+            continue  # elements are tensors of their own
         declared, number = declared_shape(info), info.type.tensor_type.elem_type
         type = value.type
         fits = number in (0, type.dtype.onnx)
@@ -88,6 +74,16 @@ def check_declared(infos: Iterable[onnx.ValueInfoProto], scope: Scope) -> None:
                 f"value {info.name!r} is declared as {_text(number, declared)} but its node computes "
                 f"{type}; correct or remove the declaration"
             )
+
+
+def _admits(declared: onnx.TypeProto, held: Held) -> bool:
+    """Whether something may be declared so; its elements are not looked at."""
+    of = declared.WhichOneof("value")
+    if of == "optional_type":
+        return isinstance(held, Absent) or _admits(declared.optional_type.elem_type, held)
+    if of == "sequence_type":
+        return isinstance(held, Bundle)
+    return of is None or (of == "tensor_type" and isinstance(held, Value))
 
 
 def _text(number: int, shape: list[int | str | None] | None) -> str:

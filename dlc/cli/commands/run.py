@@ -28,7 +28,7 @@ def command(model: str, dims: dict[str, int], shapes: dict[str, tuple[int, ...]]
         module = api.compile(
             model, dims=dims, shapes=shapes, passes=pipeline, notify=notice, stage=stage
         )
-        results = module.run(arrays)
+        results = module.tensors(arrays)
     if outputs is not None:
         api.write_arrays(outputs, results)
     for name, array in results.items():
