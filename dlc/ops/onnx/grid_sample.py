@@ -4,18 +4,20 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from dlc.ir.graph import Value
 from dlc.ir.operator import Array
-from dlc.ir.types import DType
-from dlc.ops.build import constant, gather, map_, reshape, slice_, transpose
+from dlc.ops.build import cast, constant, gather, map_, reshape, slice_, transpose
 from dlc.ops.onnx.expansion import Call, expansion
 from dlc.ops.onnx.indexing import flat_index
 from dlc.ops.onnx.precision import in_f32
 
 _MODES = {"bilinear": "linear", "bicubic": "cubic"}  # before opset 20
+#: along one axis, the positions (i64, in range) of what a point is made of, and their weights
+Neighbours = list[tuple[Value, "Value | None"]]
 _A = -0.75  # of the cubic convolution kernel
 
 
@@ -27,10 +29,9 @@ def grid_sample(call: Call, x: Value, grid: Value) -> Value:
     rank, points = len(image), list(grid.shape[1:-1])
     mode = str(call.attr("mode"))
     mode, padding = _MODES.get(mode, mode), str(call.attr("padding_mode"))
-    if x.type.dtype is not DType.F32 or grid.type.dtype is not DType.F32:
-        raise call.unsupported("sampling of f64; cast to f32 around it")
+    grid = cast(grid, x.type.dtype)
     aligned = bool(call.attr("align_corners"))
-    axes = []  # for each axis of the image, its neighbours: position and weight
+    axes = []
     for axis, size in enumerate(image):
         at = [0] * (grid.type.rank - 1) + [rank - 1 - axis]
         column = reshape(slice_(grid, at, [*grid.shape[:-1], 1]), [batch, math.prod(points)])
@@ -39,25 +40,35 @@ def grid_sample(call: Call, x: Value, grid: Value) -> Value:
             if aligned
             else f"((a0 + 1.0) * {float(size)} - 1.0) * 0.5"
         )
-        axes.append(_neighbours(map_(where, column), size, mode, padding, aligned))
+        axes.append(neighbours(map_(where, column), size, mode, padding, aligned))
     rows = reshape(transpose(x, (0, *range(2, rank + 2), 1)), [batch * math.prod(image), channels])
-    each: list[Value | Array] = [np.arange(batch).reshape(-1, 1)]
+    total = weighed(rows, [np.arange(batch).reshape(-1, 1)], axes, [batch, *image])
+    return reshape(transpose(total, (0, 2, 1)), call.shape)
+
+
+def weighed(rows: Value, lead: Sequence[Array], axes: Sequence[Neighbours],
+            dims: Sequence[int]) -> Value:  # fmt: skip
+    """The sum of the neighbours of each point, times their weights: [points..., row].
+
+    ``rows`` are those of an array of ``dims``; ``lead`` are the coordinates on its first axes, which
+    broadcast to the points, and ``axes`` the neighbours along each of the others.
+    """
     total: Value | None = None
     for neighbour in itertools.product(*axes):
-        number = flat_index([*each, *(position for position, _ in neighbour)], [batch, *image])
-        taken = gather(rows, number, 0)  # [batch, points, channels]
-        weights = [reshape(w, [batch, math.prod(points), 1]) for _, w in neighbour if w is not None]
+        number = flat_index([*lead, *(position for position, _ in neighbour)], dims)
+        taken = gather(rows, number, 0)
+        weights = [reshape(w, [*w.shape, 1]) for _, w in neighbour if w is not None]
         product = " * ".join(f"a{i}" for i in range(len(weights) + 1))
         if total is None:
             total = map_(product, taken, *weights)
         else:
             total = map_(f"{product} + a{len(weights) + 1}", taken, *weights, total)
     assert total is not None
-    return reshape(transpose(total, (0, 2, 1)), call.shape)
+    return total
 
 
-def _neighbours(where: Value, size: int, mode: str, padding: str,
-                aligned: bool) -> list[tuple[Value, Value | None]]:  # fmt: skip
+def neighbours(where: Value, size: int, mode: str, padding: str,
+               aligned: bool) -> Neighbours:  # fmt: skip
     """Positions (i64, in range) and weights of what a point is made of, along one axis."""
     low, high = (0.0, size - 1.0) if aligned else (-0.5, size - 0.5)
     if mode != "cubic":  # whose neighbours are moved inside one by one
@@ -85,7 +96,8 @@ def _tap(position: Value, weight: Value | None, size: int, padding: str, low: fl
          high: float) -> tuple[Value, Value | None]:  # fmt: skip
     """A neighbour moved inside; outside an image padded with zeros it weighs nothing."""
     if padding == "zeros":
-        text = f"select(or_(lt(a0, 0.0), lt({size - 1.0}, a0)), f32(0.0), {'f32(1.0)' if weight is None else 'a1'})"
+        one = f"{position.type.dtype.value}(1.0)" if weight is None else "a1"
+        text = f"select(or_(lt(a0, 0.0), lt({size - 1.0}, a0)), 0.0, {one})"
         weight = map_(text, position, *([] if weight is None else [weight]))
     else:
         position = _inside(position, size, padding, low, high)
@@ -99,7 +111,7 @@ def _inside(where: Value, size: int, padding: str, low: float, high: float) -> V
         return where
     span = high - low
     if span == 0:
-        return constant(where, np.zeros(where.shape), DType.F32)
+        return constant(where, np.zeros(where.shape), where.type.dtype)
     # reflected: a triangle wave of period 2 * span
     folded = f"(abs(a0 - {low}) - {2 * span} * floor(abs(a0 - {low}) / {2 * span}))"
     return map_(f"{low} + {span} - abs({folded} - {span})", where)
