@@ -10,7 +10,8 @@ from dlc.errors import InputError
 from dlc.ir.evaluate import evaluate_graph
 from dlc.ir.graph import Graph
 from dlc.ir.operator import Array
-from dlc.ir.types import DType, Symbol, TensorType
+from dlc.ir.sizes import Dim, Symbol, bound_of, low_of, substitute, symbols_of
+from dlc.ir.types import DType, TensorType
 
 
 def run(graph: Graph, inputs: Mapping[str, Array]) -> dict[str, Array]:
@@ -30,16 +31,37 @@ def check_inputs(
     for name in arrays:
         if name not in names:
             raise InputError(f"there is no input {name!r}; the inputs are {_listed(names)}")
-    sizes: dict[Symbol, int] = {}
-    checked = []
     for name, type in zip(names, types, strict=True):
         if name not in arrays:
             raise InputError(f"input {name!r} is missing; it takes {type}")
-        checked.append(_check(name, type, arrays[name], sizes))
-    return checked
+    sizes = input_sizes(types, [np.shape(arrays[name]) for name in names])
+    return [
+        _check(name, type, arrays[name], sizes) for name, type in zip(names, types, strict=True)
+    ]
 
 
-def _check(name: str, type: TensorType, array: Array, sizes: dict[Symbol, int]) -> Array:
+def input_sizes(
+    types: Sequence[TensorType], shapes: Sequence[tuple[int, ...]]
+) -> dict[Symbol, int]:
+    """What the symbols in the types of inputs are for arrays of these shapes.
+
+    The first dim that is a symbol gives its value; whether the shapes agree is not checked.
+    """
+    sizes: dict[Symbol, int] = {}
+    for type, shape in zip(types, shapes, strict=True):
+        for dim, size in zip(type.shape, shape, strict=False):
+            if isinstance(dim, Symbol):
+                sizes.setdefault(dim, size)
+    return sizes
+
+
+def largest(type: TensorType) -> TensorType:
+    """The static type a type is when every symbol has its greatest value."""
+    most: dict[Symbol, Dim] = {symbol: symbol.bound for symbol in symbols_of(type.shape)}
+    return type.with_shape(substitute(dim, most) for dim in type.shape)
+
+
+def _check(name: str, type: TensorType, array: Array, sizes: Mapping[Symbol, int]) -> Array:
     if not isinstance(array, np.ndarray | np.generic):
         raise InputError(f"input {name!r} takes a numpy array, not {array.__class__.__name__}")
     if type.dtype is DType.STRING:
@@ -52,9 +74,7 @@ def _check(name: str, type: TensorType, array: Array, sizes: dict[Symbol, int]) 
             f"convert it with astype"
         )
     matches = array.ndim == type.rank and all(
-        size == dim
-        if isinstance(dim, int)
-        else size <= dim.bound and size == sizes.setdefault(dim, size)
+        size == substitute(dim, sizes) and low_of(dim) <= size <= bound_of(dim)
         for size, dim in zip(array.shape, type.shape, strict=False)
     )
     if not matches:

@@ -2,6 +2,6 @@
 #ifndef DLC_STATUS_H
 #define DLC_STATUS_H
 
-enum { DLC_BAD_INDEX = 2 };
+enum { DLC_BAD_INDEX = 2, DLC_BAD_SIZE = 5 };
 
 #endif

@@ -8,7 +8,7 @@ import tempfile
 from pathlib import Path
 
 from dlc.backends.c99.cmake import cmake_text
-from dlc.backends.c99.headers import SYSTEM, closure
+from dlc.backends.c99.headers import closure
 from dlc.backends.c99.interface import interface_text
 from dlc.backends.c99.layout import layout_of
 from dlc.backends.c99.lifetimes import tensors_of
@@ -62,7 +62,7 @@ def print_program(program: Program, *, name: str, weights: str = "auto", memory:
         "selftest.c": selftest_text(layout, vectors),
         "CMakeLists.txt": cmake_text(layout),
     }
-    own = closure(layout.functions.headers - SYSTEM)
+    own = closure(layout.headers)
     texts |= {f"kernels/{header}": text for header, text in own.items()}
     files: dict[str, bytes] = {}
     if layout.in_file:

@@ -3,14 +3,28 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from dlc.backends.c99.dtypes import pointer_type
 from dlc.backends.c99.scalars import Typed
+from dlc.backends.c99.sizes import HEADER, PRODUCT, SUM, TERNARY, SymbolNames, size_text
 from dlc.errors import UnsupportedError
+from dlc.ir.sizes import Dim, Symbol, bound_of, symbols_of
 from dlc.ir.types import DType, TensorType
-from dlc.ops.emission import Access, Affine, Buffer, Nest, Operand, Part, Result, Scratch, Tile
+from dlc.ops.emission import (
+    Access,
+    Affine,
+    Buffer,
+    Count,
+    Define,
+    Nest,
+    Operand,
+    Part,
+    Result,
+    Scratch,
+    Tile,
+)
 from dlc.plan.program import Placement, Step
 
 Variables = Sequence[str | None]  # names of loop variables; None for a loop of one iteration
@@ -27,6 +41,19 @@ class Parameter:
     size: int
 
 
+@dataclass(frozen=True, slots=True)
+class SizeParameter:
+    """A parameter that is the value of a symbol, or where the function stores it."""
+
+    name: str
+    symbol: Symbol
+    writable: bool
+
+    @property
+    def declaration(self) -> str:
+        return f"ptrdiff_t {'*' if self.writable else ''}{self.name}"
+
+
 class Frame:
     """Parameters of the function of one step.
 
@@ -34,14 +61,22 @@ class Frame:
     pointer it reads and writes, and every other pointer can be ``restrict``.
     """
 
-    def __init__(self, step: Step) -> None:
+    def __init__(self, step: Step, symbols: SymbolNames) -> None:
         self.headers: set[str] = set()
-        #: definitions of typed pointers into scratch, by name
+        #: definitions of typed pointers into scratch and of sizes, by name
         self.locals: dict[str, str] = {}
+        self._symbols = symbols
+        self._sizes: dict[Symbol, SizeParameter] = {}
+        self._hoisted: dict[Dim, str] = {}
+        #: symbols that have their values at this point of the function
+        self.defined: list[Symbol] = []
         self._scratch_dtypes: dict[int, DType] = {}
         self._names: dict[Buffer, str] = {}
         self._types: dict[Buffer, DType] = {}
-        self.parameters = self._collect(step, live_parts(step))
+        parts = live_parts(step)
+        self.parameters = self._collect(step, parts)
+        for symbol in defined_by(parts):
+            self._sizes[symbol] = SizeParameter(symbols[symbol], symbol, writable=True)
 
     def _collect(self, step: Step, parts: Sequence[Part]) -> list[Parameter]:
         used: dict[Buffer, None] = dict.fromkeys(a.buffer for part in parts for a in accesses(part))
@@ -71,6 +106,17 @@ class Frame:
         """Keep the parameters that the lines of the body name: an expression may ignore a read."""
         words = set(re.findall(r"\w+", "\n".join(lines)))
         self.parameters = [p for p in self.parameters if p.name in words]
+        self._sizes = {s: p for s, p in self._sizes.items() if p.name in words}
+
+    def locals_of(self, lines: Iterable[str]) -> list[str]:
+        """Definitions of the locals that the lines of the body name."""
+        words = set(re.findall(r"\w+", "\n".join(lines)))
+        return [definition for name, definition in self.locals.items() if name in words]
+
+    @property
+    def sizes(self) -> list[SizeParameter]:
+        """Parameters for symbols, in the order they are first named."""
+        return list(self._sizes.values())
 
     @property
     def declarations(self) -> list[str]:
@@ -79,7 +125,8 @@ class Frame:
             a is not b and a.writable and _overlap(a, b)
             for a in self.parameters for b in self.parameters
         )  # fmt: skip
-        return [f"{_pointer(p)}{'' if clash else 'restrict '}{p.name}" for p in self.parameters]
+        pointers = [f"{_pointer(p)}{'' if clash else 'restrict '}{p.name}" for p in self.parameters]
+        return [*pointers, *(p.declaration for p in self.sizes)]
 
     def dtype(self, buffer: Buffer) -> DType | None:
         """Element type of a buffer; of scratch, what was last stored there (None: nothing yet)."""
@@ -95,13 +142,50 @@ class Frame:
     def element(self, access: Access, variables: Variables) -> Typed:
         """One element, as text that can be read and assigned."""
         base, dtype = self._base(access.buffer)
-        return Typed(f"{base}[{index_text(access.index, variables)}]", dtype)
+        return Typed(f"{base}[{self.index(access.index, variables)}]", dtype)
 
     def address(self, access: Access, variables: Variables) -> Typed:
         """The address of one element, and its dtype."""
         base, dtype = self._base(access.buffer)
-        index = index_text(access.index, variables)
+        index = self.index(access.index, variables)
         return Typed(base if index == "0" else f"{base} + {index}", dtype)
+
+    def index(self, index: Affine, variables: Variables) -> str:
+        """An index as C."""
+        return index_text(index, variables, self.size)
+
+    def size(self, dim: Dim, level: int = TERNARY) -> str:
+        """A dim as C that can stand where texts of ``level`` can.
+
+        What takes a function or a choice is computed once, at the top of the function.
+        """
+        if isinstance(dim, int):
+            return str(dim)
+        if dim in self._hoisted:
+            return self._hoisted[dim]
+        headers: set[str] = set()
+        text = size_text(dim, self.symbol, headers, level)
+        self.headers |= headers
+        simple = not re.search(r"[?/<]|==", text) and HEADER not in headers
+        here = any(self._sizes[symbol].writable for symbol in symbols_of(dim))
+        if simple or here:
+            return text
+        name = f"size{len(self._hoisted)}"
+        self._hoisted[dim] = name
+        self.locals[name] = f"const ptrdiff_t {name} = {size_text(dim, self.symbol, headers)};"
+        return name
+
+    def symbol(self, symbol: Symbol) -> str:
+        """The value of a symbol as C: a parameter, or what a pointer the function has points to."""
+        if symbol not in self._sizes:
+            self._sizes[symbol] = SizeParameter(self._symbols[symbol], symbol, writable=False)
+        parameter = self._sizes[symbol]
+        return f"(*{parameter.name})" if parameter.writable else parameter.name
+
+    def pointer(self, symbol: Symbol) -> str:
+        """The parameter through which the function stores a symbol it defines."""
+        assert self._sizes[symbol].writable
+        return self._sizes[symbol].name
 
     def is_const(self, buffer: Buffer) -> bool:
         """Whether the parameter of a buffer points to const."""
@@ -139,19 +223,36 @@ def accesses(part: Part) -> Iterator[Access]:
         yield part.write
 
 
-def index_text(index: Affine, variables: Variables) -> str:
+def defined_by(parts: Iterable[Part]) -> Iterator[Symbol]:
+    """Symbols that get their values in these parts, in order."""
+    for part in parts:
+        if isinstance(part, Define):
+            yield part.symbol
+        elif not isinstance(part, Nest):
+            yield from (a.symbol for a in part.args if isinstance(a, Count))
+
+
+def index_text(index: Affine, variables: Variables, size: Callable[[Dim, int], str]) -> str:
     """The index as C: ``i * 12 + j + 3``."""
-    terms = [
-        (stride, name if abs(stride) == 1 else f"{name} * {abs(stride)}")
-        for stride, name in zip(index.strides, variables, strict=True)
-        if stride and name is not None
-    ]
-    if index.base or not terms:
+    terms = []
+    for stride, name in zip(index.strides, variables, strict=True):
+        if stride != 0 and name is not None:
+            minus, amount = _signed(stride)
+            factor = "" if amount == 1 else f" * {size(amount, PRODUCT)}"
+            terms.append((minus, f"{name}{factor}"))
+    if index.base != 0 or not terms:
+        minus, amount = _signed(index.base)
         # a positive base first where the loops step backwards: 7 - i
-        at = 0 if terms and terms[0][0] < 0 < index.base else len(terms)
-        terms.insert(at, (index.base, str(abs(index.base))))
-    text = "".join(f" {'-' if sign < 0 else '+'} {term}" for sign, term in terms)
+        at = 0 if terms and terms[0][0] and not minus else len(terms)
+        terms.insert(at, (minus, size(amount, PRODUCT if minus else SUM)))
+    text = "".join(f" {'-' if minus else '+'} {term}" for minus, term in terms)
     return text.removeprefix(" + ") if not text.startswith(" - ") else f"-{text[3:]}"
+
+
+def _signed(dim: Dim) -> tuple[bool, Dim]:
+    """Whether it is surely negative, and its absolute value if so."""
+    negative = bound_of(dim) < 0 or (not isinstance(dim, int) and bound_of(dim) == 0)
+    return negative, -dim if negative else dim
 
 
 def _place(step: Step, buffer: Operand | Result) -> tuple[Placement, TensorType]:

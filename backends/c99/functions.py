@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass
 
-from dlc.backends.c99.frame import Frame, Parameter, live_parts
+from dlc.backends.c99.definitions import write_check, write_define
+from dlc.backends.c99.frame import Frame, Parameter, SizeParameter, live_parts
 from dlc.backends.c99.names import Names, comment
 from dlc.backends.c99.nests import write_nest
 from dlc.backends.c99.regions import (
@@ -13,15 +14,17 @@ from dlc.backends.c99.regions import (
     body_lines,
     is_fallible,
     parameters_of,
+    symbols_of,
     write_branch,
     write_repeat,
 )
+from dlc.backends.c99.sizes import SymbolNames
 from dlc.backends.c99.tiles import write_kernel, write_tile
 from dlc.backends.c99.writer import Writer, wrap
 from dlc.errors import DlcError
 from dlc.ir.graph import Graph
 from dlc.ir.types import TensorType
-from dlc.ops.emission import Branch, Nest, Part, Repeat, Tile
+from dlc.ops.emission import Branch, Check, Define, Nest, Part, Repeat, Tile
 from dlc.plan import program_of
 from dlc.plan.program import Program, Step
 
@@ -43,6 +46,7 @@ class StepCall:
     step: Step
     function: Function | None
     parameters: tuple[Parameter, ...] = ()
+    sizes: tuple[SizeParameter, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,9 +59,9 @@ class Functions:
     bodies: tuple[Body, ...] = ()
 
 
-def functions_of(program: Program, names: Names) -> Functions:
+def functions_of(program: Program, names: Names, symbols: SymbolNames) -> Functions:
     """A function for each step that does something; steps whose C is equal share one."""
-    maker = _Maker(names)
+    maker = _Maker(names, symbols)
     calls = maker.calls(program)
     return Functions(tuple(maker.by_text.values()), calls, frozenset(maker.headers),
                      tuple(maker.bodies.values()))  # fmt: skip
@@ -66,8 +70,9 @@ def functions_of(program: Program, names: Names) -> Functions:
 class _Maker:
     """Functions made on demand, by their text: of steps and of the bodies they run."""
 
-    def __init__(self, names: Names) -> None:
+    def __init__(self, names: Names, symbols: SymbolNames) -> None:
         self.names = names
+        self.symbols = symbols
         self.by_text: dict[tuple[str, ...], Function] = {}
         self.headers: set[str] = set()
         self.bodies: dict[str, Body] = {}
@@ -83,6 +88,8 @@ class _Maker:
         calls = self.calls(program)
         comment, *lines = body_lines(program, calls)
         parameters = parameters_of(program, lines)
+        symbols = symbols_of(calls)
+        parameters |= {name: f"ptrdiff_t {name}" for name in symbols.values()}
         key = (comment, *parameters.values(), "", *lines)
         if key not in self.by_text:
             name = self.names.new(f"body {graph.name}", "body")
@@ -90,7 +97,9 @@ class _Maker:
             text = _definition(name, key, list(parameters.values()), fallible)
             self.headers.add("string.h")
             self.by_text[key] = function = Function(name, text, fallible)
-            self.bodies[name] = Body(program, calls, function, frozenset(parameters))
+            self.bodies[name] = Body(
+                program, calls, function, frozenset(parameters), tuple(symbols)
+            )
         return self.bodies[self.by_text[key].name]
 
     def _call(self, step: Step) -> StepCall:
@@ -105,19 +114,19 @@ class _Maker:
             text = _definition(name, key, frame.declarations, fallible)
             self.by_text[key] = Function(name, text, fallible)
             self.headers |= frame.headers
-        return StepCall(step, self.by_text[key], tuple(frame.parameters))
+        return StepCall(step, self.by_text[key], tuple(frame.parameters), tuple(frame.sizes))
 
     def _translated(self, step: Step) -> tuple[Frame, bool, tuple[str, ...]]:
         """The frame, whether the function can fail, and its text but for the name."""
-        frame, body = Frame(step), Writer(depth=1)
+        frame, body = Frame(step, self.symbols), Writer(depth=1)
         parts = live_parts(step)
         for part in parts:
             with body.scope() if len(parts) > 1 else nullcontext():
                 self._write_part(part, frame, body)
-        fallible = any("return status;" in line for line in body.lines)
+        fallible = any(line.lstrip().startswith("return ") for line in body.lines)
         if fallible:
             body.line("return 0;")
-        locals = [f"    {definition}" for definition in frame.locals.values()]
+        locals = [f"    {definition}" for definition in frame.locals_of(body.lines)]
         frame.drop_unused([*locals, *body.lines])
         return frame, fallible, (signature(step), *frame.declarations, "", *locals, *body.lines)
 
@@ -130,6 +139,10 @@ class _Maker:
             write_branch(part, frame, body, self.body)
         elif isinstance(part, Repeat):
             write_repeat(part, frame, body, self.body)
+        elif isinstance(part, Define):
+            write_define(part, frame, body)
+        elif isinstance(part, Check):
+            write_check(part, frame, body)
         else:
             write_kernel(part, frame, body)
 

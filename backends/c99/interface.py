@@ -11,7 +11,8 @@ from dlc.backends.c99.names import comment
 from dlc.ir.types import DType
 from dlc.plan.program import Space
 
-STATUSES = {"OK": 0, "NULL_POINTER": 1, "BAD_INDEX": 2, "MISALIGNED": 3, "OUT_OF_MEMORY": 4}
+STATUSES = {"OK": 0, "NULL_POINTER": 1, "BAD_INDEX": 2, "MISALIGNED": 3, "OUT_OF_MEMORY": 4,
+            "BAD_SIZE": 5}  # fmt: skip
 """What NAME_run returns."""
 
 _NOTES = {
@@ -25,6 +26,7 @@ _MEANINGS = {
     "BAD_INDEX": "an index in the data is out of range; the outputs are undefined",
     "MISALIGNED": "a pointer is not aligned as documented; nothing was written",
     "OUT_OF_MEMORY": "malloc failed; the outputs are undefined",
+    "BAD_SIZE": "a size is out of its bounds, or sizes contradict; the outputs are undefined",
 }
 
 
@@ -42,7 +44,8 @@ def interface_text(layout: Layout, tensors: Sequence[Tensor]) -> str:
         " *",
         *_plan_table(layout, tensors),
         " */",
-        f"#ifndef {guard}", f"#define {guard}", "", "#include <stdint.h>", "",
+        f"#ifndef {guard}", f"#define {guard}", "",
+        *(["#include <stddef.h>"] if _has_sizes(layout) else []), "#include <stdint.h>", "",
         *extra_types(f.type.dtype for f in (*layout.inputs, *layout.outputs)),
         *_sizes(layout),
         "", f"/* What {name}_run returns. */", f"enum {name}_status {{", *statuses, "};", "",
@@ -53,6 +56,10 @@ def interface_text(layout: Layout, tensors: Sequence[Tensor]) -> str:
         f"int {name}_run(const {name}_inputs *in, {name}_outputs *out, void *arena);", "",
         "#ifdef __cplusplus", "}", "#endif", "", f"#endif /* {guard} */", "",
     ])  # fmt: skip
+
+
+def _has_sizes(layout: Layout) -> bool:
+    return any(not f.type.is_static for f in (*layout.inputs, *layout.outputs))
 
 
 def _sizes(layout: Layout) -> list[str]:
@@ -73,6 +80,12 @@ def _sizes(layout: Layout) -> list[str]:
             f"/* Bytes of {layout.name}.weights. */",
             f"#define {macro}_WEIGHTS_BYTES {layout.weights_bytes}",
         ]
+    sized = [f for f in layout.outputs if not f.type.is_static]
+    if sized:
+        lines.append(
+            "/* Elements there must be room for in outputs whose shapes depend on the run. */"
+        )
+    lines += [f"#define {layout.capacity_macro(f)} {f.type.capacity}" for f in sized]
     return lines
 
 
@@ -88,6 +101,13 @@ def _struct(layout: Layout, kind: str, fields: Sequence[Field]) -> list[str]:
             f"    /* the content of {layout.name}.weights, read or mapped, aligned to {ALIGN} bytes */"
         )
         lines.append("    const void *weights;")
+    lines += [line for field in fields if kind == "outputs" and not field.type.is_static for line in (
+        f"    /* the shape of {comment(field.name)}, filled by {layout.name}_run */",
+        f"    ptrdiff_t {layout.dims_field(field)}[{max(field.type.rank, 1)}];",
+    )]  # fmt: skip
+    for symbol, name in layout.input_symbols.items() if kind == "inputs" else ():
+        lines.append(f"    /* {comment(symbol.name)}: from {symbol.low} to {symbol.bound} */")
+        lines.append(f"    ptrdiff_t {name};")
     if len(lines) == 1:
         lines.append("    char none; /* C has no empty structs */")
     return [*lines, f"}} {layout.name}_{kind};"]

@@ -8,9 +8,13 @@ from dataclasses import dataclass
 import numpy as np
 
 from dlc.backends.c99.functions import Functions, functions_of
+from dlc.backends.c99.headers import SYSTEM
 from dlc.backends.c99.names import Names, word
 from dlc.backends.c99.pointers import cast, typed
+from dlc.backends.c99.sizes import SymbolNames, size_text
+from dlc.errors import UnsupportedError
 from dlc.ir.operator import Array
+from dlc.ir.sizes import Symbol, maximum, symbols_of
 from dlc.ir.types import DType, TensorType
 from dlc.plan.program import Buffer, Placement, Program, Space
 
@@ -57,6 +61,42 @@ class Layout:
     functions: Functions
     in_file: bool
     on_heap: bool
+    symbols: SymbolNames
+
+    @property
+    def input_symbols(self) -> dict[Symbol, str]:
+        """Symbols that the inputs' shapes mention, with their fields in the C struct."""
+        return {s: self.symbols[s] for f in self.inputs for s in symbols_of(f.type.shape)}
+
+    @property
+    def defined_symbols(self) -> dict[Symbol, str]:
+        """Symbols that steps give their values, with their variables in NAME_run, in order."""
+        calls = self.functions.calls
+        return {p.symbol: p.name for call in calls for p in call.sizes if p.writable}
+
+    def symbol(self, symbol: Symbol) -> str:
+        """C text, inside NAME_run, for the value of a symbol."""
+        return f"{'in->' if symbol in self.input_symbols else ''}{self.symbols[symbol]}"
+
+    @property
+    def headers(self) -> frozenset[str]:
+        """Kernel headers that model.c includes."""
+        found: set[str] = set()
+        for field in self.outputs:
+            for dim in (*field.type.shape, maximum(field.type.count, 0)):
+                size_text(dim, self.symbol, found)
+        return (self.functions.headers | found) - SYSTEM
+
+    def capacity_macro(self, output: Field) -> str:
+        """The macro for the most elements of an output of run-time shape."""
+        return f"{self.macro}_{output.c_name.upper()}_CAPACITY"
+
+    def dims_field(self, output: Field) -> str:
+        """The field of the outputs struct that takes the dims of an output of run-time shape."""
+        taken, name = {f.c_name for f in self.outputs}, f"{output.c_name}_dims"
+        while name in taken:
+            name += "_"
+        return name
 
     @property
     def macro(self) -> str:
@@ -124,11 +164,37 @@ def layout_of(program: Program, name: str, weights: str, memory: str) -> Layout:
     names = Names(f"{name}_{word}" for word in ("run", "inputs", "outputs", "status"))
     inputs = zip(graph.input_names, (v.type for v in graph.inputs), strict=True)
     outputs = zip(graph.output_names, (v.type for v in graph.outputs), strict=True)
-    return Layout(
-        program, name, tuple(_fields(inputs, "input", ["weights"] if in_file else [])),
-        tuple(_fields(outputs, "output", [])), tuple(_weights(program, name, names)),
-        functions_of(program, names), in_file, memory == "heap",
+    in_fields = tuple(_fields(inputs, "input", ["weights"] if in_file else []))
+    constants = tuple(_weights(program, name, names))
+    symbols = SymbolNames(names, [f.c_name for f in in_fields])
+    for field in in_fields:
+        for symbol in symbols_of(field.type.shape):
+            symbols[symbol]  # the caller's come first
+    layout = Layout(
+        program, name, in_fields, tuple(_fields(outputs, "output", [])), constants,
+        functions_of(program, names, symbols), in_file, memory == "heap", symbols,
     )  # fmt: skip
+    _check_defined(layout)
+    return layout
+
+
+def _check_defined(layout: Layout) -> None:
+    """Every symbol that a step or an output mentions has a value by then."""
+    known = set(layout.input_symbols)
+    for call in layout.functions.calls:
+        known |= {p.symbol for p in call.sizes if p.writable}
+        for parameter in call.sizes:
+            if parameter.symbol not in known:
+                raise UnsupportedError(
+                    f"{call.step.op.operator.label} {call.step.op.label!r} needs the size "
+                    f"{parameter.symbol.name}, which no input and no earlier step gives"
+                )
+    for field in layout.outputs:
+        for symbol in symbols_of(field.type.shape):
+            if symbol not in known:
+                raise UnsupportedError(
+                    f"the shape of output {field.name!r} mentions {symbol.name}, which nothing gives"
+                )
 
 
 def _fields(pairs: Iterator[tuple[str, TensorType]], default: str, taken: Sequence[str]

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from dlc.backends.c99.dtypes import c_type
 from dlc.backends.c99.functions import StepCall, signature
-from dlc.backends.c99.headers import SYSTEM
 from dlc.backends.c99.layout import ALIGN, Layout
 from dlc.backends.c99.names import comment
+from dlc.backends.c99.sizes import UNARY, size_text
 from dlc.backends.c99.writer import Writer
-from dlc.plan.program import Buffer
+from dlc.ir.sizes import maximum
+from dlc.plan.program import Buffer, FinalCopy
 
 _POISON = """\
 /* With -DDLC_POISON memory that holds nothing any more is overwritten, so that reading it shows. */
@@ -32,7 +34,7 @@ void dlc_profile(int step);
 
 def model_text(layout: Layout) -> str:
     """The text of model.c."""
-    own = sorted(layout.functions.headers - SYSTEM)
+    own = sorted(layout.headers)
     uses_weights = bool(layout.source_weights)
     system = {"stddef.h", "stdint.h", "string.h", *(["stdlib.h"] if layout.on_heap else [])}
     out = Writer()
@@ -62,6 +64,7 @@ def _write_run(layout: Layout, out: Writer) -> None:
         body.line("unsigned char *const mem = arena;")
     elif on_heap:
         body.extend(f"unsigned char *b{b.id} = NULL;" for b in layout.arena_buffers)
+    body.extend(f"ptrdiff_t {name} = 0;" for name in layout.defined_symbols.values())
     fails = on_heap or any(c.function and c.function.fallible for c in layout.functions.calls)
     if fails:
         body.line("int status;")
@@ -82,7 +85,8 @@ def _write_run(layout: Layout, out: Writer) -> None:
             body.extend(["", f"/* output {out_name}: a copy of what lives elsewhere */"])
             source = layout.pointer(copy.source, layout.outputs[copy.output].type.dtype)
             body.listed("memcpy(", [f"out->{layout.outputs[copy.output].c_name}", source,
-                                    str(copy.size)], ");")  # fmt: skip
+                                    _copied_bytes(layout, copy)], ");")  # fmt: skip
+    _write_dims(layout, body)
     if on_heap:
         body.line(f"status = {layout.macro}_OK;")
         if layout.arena_buffers:
@@ -121,8 +125,29 @@ def _write_checks(layout: Layout, out: Writer) -> None:
             out.extend(f"    {c}" for c in joined[1:-1])
             out.extend([f"    {joined[-1]}) {{"] if len(joined) > 1 else [])
             out.extend([f"    return {macro}_{status};", "}"])
+    for symbol, name in layout.input_symbols.items():
+        with out.block(f"if (in->{name} < {symbol.low} || in->{name} > {symbol.bound})"):
+            out.line(f"return {macro}_BAD_SIZE;")
     if layout.in_file:
         out.line("const unsigned char *const weights = in->weights;")
+
+
+def _copied_bytes(layout: Layout, copy: FinalCopy) -> str:
+    type = layout.outputs[copy.output].type
+    if type.is_static:
+        return str(copy.size)
+    count = size_text(maximum(type.count, 0), layout.symbol, set(), UNARY)
+    return f"(size_t){count} * sizeof({c_type(type.dtype)})"
+
+
+def _write_dims(layout: Layout, out: Writer) -> None:
+    """Tell the caller the dims of outputs whose shapes depend on the run."""
+    for field in layout.outputs:
+        if not field.type.is_static:
+            out.extend(["", f"/* output {comment(field.name)}: {comment(str(field.type))} */"])
+            for axis, dim in enumerate(field.type.shape):
+                value = size_text(dim, layout.symbol, set())
+                out.line(f"out->{layout.dims_field(field)}[{axis}] = {value};")
 
 
 def _write_call(layout: Layout, call: StepCall, born: Sequence[Buffer], out: Writer) -> None:
@@ -142,6 +167,7 @@ def _write_call(layout: Layout, call: StepCall, born: Sequence[Buffer], out: Wri
     out.extend([scratch] if scratch else [])
     if call.function is not None:
         arguments = [layout.pointer(p.place, p.dtype) for p in call.parameters]
+        arguments += [f"&{p.name}" if p.writable else layout.symbol(p.symbol) for p in call.sizes]
         if call.function.fallible:
             out.listed(f"status = {call.function.name}(", arguments, ");")
             leave = "goto done" if layout.arena_buffers and layout.on_heap else "return status"

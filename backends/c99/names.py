@@ -61,7 +61,11 @@ class Names:
 
     def new(self, text: str, default: str = "x") -> str:
         """An identifier that resembles ``text`` and was not handed out before."""
-        base = name = identifier(text, default)
+        return self.unique(identifier(text, default))
+
+    def unique(self, base: str) -> str:
+        """``base``, which is an identifier, or it with a number where it was handed out before."""
+        name = base
         number = self._next.get(base, 2)
         while name in self._taken:
             name = f"{base}_{number}"

@@ -8,8 +8,10 @@ from contextlib import ExitStack, contextmanager
 from dlc.backends.c99.dtypes import c_type, limits, literal
 from dlc.backends.c99.frame import Frame, Variables
 from dlc.backends.c99.scalars import Typed, translate
+from dlc.backends.c99.sizes import SUM, UNARY
 from dlc.backends.c99.writer import Writer
 from dlc.ir.expr import A0, Arg, Call, Expr
+from dlc.ir.sizes import Dim, Size, maximum, product
 from dlc.ir.types import DType
 from dlc.ops.emission import Access, Accumulate, Nest, Operand, as_copy
 
@@ -18,13 +20,13 @@ def write_nest(nest: Nest, frame: Frame, out: Writer) -> None:
     """Write the loops of a nest; what it copies in contiguous runs it copies with memcpy."""
     copy = as_copy(nest)
     if copy is not None:
-        _write_copy(nest, copy.count, (), frame, out)
+        _write_copy(nest, product(nest.extents), (), frame, out)
     elif _copies_lines(nest):
         _write_copy(nest, nest.extents[-1], nest.extents[:-1], frame, out)
     elif nest.accumulate is not None:
         _write_reduction(nest, nest.accumulate, frame, out)
     else:
-        with loops(nest.extents, out) as variables:
+        with loops(nest.extents, out, frame) as variables:
             reads = [frame.element(read, variables) for read in nest.reads]
             store(nest.expr, reads, nest.write, variables, frame, out)
 
@@ -40,28 +42,30 @@ def _copies_lines(nest: Nest) -> bool:
     return last == [(1,), (1,)] and isinstance(nest.reads[0].buffer, Operand)
 
 
-def _write_copy(nest: Nest, count: int, outer: Sequence[int], frame: Frame, out: Writer) -> None:
+def _write_copy(nest: Nest, count: Dim, outer: Sequence[Dim], frame: Frame, out: Writer) -> None:
+    count = count if isinstance(count, int) else maximum(count, 0)
     if count == 0 or 0 in outer:
         return
     frame.headers.add("string.h")
-    with loops(outer, out) as variables:
+    with loops(outer, out, frame) as variables:
         here: Variables = [*variables, *[None] * (len(nest.extents) - len(outer))]
         target, source = frame.address(nest.write, here), frame.address(nest.reads[0], here)
         if target.text != source.text:
+            amount = f"(size_t){frame.size(count, UNARY)}" if isinstance(count, Size) else count
             out.line(
-                f"memcpy({target.text}, {source.text}, {count} * sizeof({c_type(source.dtype)}));"
+                f"memcpy({target.text}, {source.text}, {amount} * sizeof({c_type(source.dtype)}));"
             )
 
 
 def _write_reduction(nest: Nest, accumulate: Accumulate, frame: Frame, out: Writer) -> None:
     outer = len(nest.extents) - accumulate.loops
-    with loops(nest.extents[:outer], out) as kept:
+    with loops(nest.extents[:outer], out, frame) as kept:
         with_inner = [*kept, *loop_variables(nest.extents[outer:], outer)]
         reads = [frame.element(read, with_inner) for read in nest.reads]
         dtype = translate(nest.expr, reads, frame.dtype(nest.write.buffer)).value.dtype
         acc = Typed("acc", dtype)
         out.line(f"{c_type(dtype)} acc = {_identity(accumulate.function, dtype)};")
-        with loops(nest.extents[outer:], out, outer, scope=True):
+        with loops(nest.extents[outer:], out, frame, outer, scope=True):
             combined = Call(accumulate.function, (Arg(len(reads)), nest.expr))
             body = translate(combined, [*reads, acc], dtype)
             frame.headers |= body.headers
@@ -83,7 +87,7 @@ def store(expr: Expr, arguments: Sequence[Typed], target: Access, variables: Var
 
 @contextmanager
 def loops(
-    extents: Sequence[int], out: Writer, first: int = 0, *, scope: bool = False
+    extents: Sequence[Dim], out: Writer, frame: Frame, first: int = 0, *, scope: bool = False
 ) -> Iterator[Variables]:
     """``for`` loops over ``extents``, the first being number ``first`` of its nest.
 
@@ -94,22 +98,25 @@ def loops(
     with ExitStack() as stack:
         if scope and not any(variables):
             stack.enter_context(out.block(""))
-        stack.enter_context(named_loops(zip(variables, extents, strict=True), out))
+        stack.enter_context(named_loops(zip(variables, extents, strict=True), out, frame))
         yield variables
 
 
 @contextmanager
-def named_loops(pairs: Iterable[tuple[str | None, int]], out: Writer) -> Iterator[None]:
+def named_loops(
+    pairs: Iterable[tuple[str | None, Dim]], out: Writer, frame: Frame
+) -> Iterator[None]:
     """``for`` loops given by variable and extent; none for a variable that is None."""
     with ExitStack() as stack:
         for name, extent in pairs:
             if name is not None:
-                head = f"for (ptrdiff_t {name} = 0; {name} < {extent}; ++{name})"
+                end = frame.size(extent, SUM)
+                head = f"for (ptrdiff_t {name} = 0; {name} < {end}; ++{name})"
                 stack.enter_context(out.block(head))
         yield
 
 
-def loop_variables(extents: Sequence[int], first: int = 0) -> list[str | None]:
+def loop_variables(extents: Sequence[Dim], first: int = 0) -> list[str | None]:
     """Names of the variables of loops ``first``, ``first + 1``, ...: i, j, k ... n, then i6, i7."""
     names = [*"ijklmn"][first:] + [f"i{n}" for n in range(max(first, 6), first + len(extents))]
     return [None if extent == 1 else names[n] for n, extent in enumerate(extents)]

@@ -13,6 +13,7 @@ from dlc.backends.c99.names import comment
 from dlc.backends.c99.pointers import cast, typed
 from dlc.backends.c99.writer import Writer
 from dlc.errors import PlanError
+from dlc.ir.sizes import Symbol
 from dlc.ir.types import DType
 from dlc.ops.emission import Access, Branch, Call, Carried, Going, Repeat, Scratch, Turn
 from dlc.plan.program import Placement, Program, Space
@@ -35,6 +36,8 @@ class Body:
     function: Function
     parameters: frozenset[str]
     """Of ``in0``, ``in1`` ..., ``out0`` ... and ``mem``; what the body never touches is left out."""
+    symbols: tuple[Symbol, ...] = ()
+    """Whose values it takes, after those."""
 
 
 def pointer(program: Program, place: Placement, dtype: DType) -> str:
@@ -61,6 +64,8 @@ def body_lines(program: Program, calls: Sequence[StepCall]) -> tuple[str, ...]:
     graph, out = program.graph, Writer(depth=1)
     if program.arena_bytes:
         out.line(f"DLC_DEAD(0, {program.arena_bytes});")
+    own = {p.name: None for call in calls for p in call.sizes if p.writable}
+    out.extend(f"ptrdiff_t {name} = 0;" for name in own)
     fallible = is_fallible(calls)
     if fallible:
         out.line("int status;")
@@ -71,6 +76,7 @@ def body_lines(program: Program, calls: Sequence[StepCall]) -> tuple[str, ...]:
         out.line(f"/* {step.index}: {signature(step)}{work} */")
         if call.function is not None:
             arguments = [pointer(program, p.place, p.dtype) for p in call.parameters]
+            arguments += [f"{'&' if p.writable else ''}{p.name}" for p in call.sizes]
             if call.function.fallible:
                 out.listed(f"status = {call.function.name}(", arguments, ");")
                 out.extend(["if (status != 0) {", "    return status;", "}"])
@@ -92,6 +98,12 @@ def body_lines(program: Program, calls: Sequence[StepCall]) -> tuple[str, ...]:
 def is_fallible(calls: Sequence[StepCall]) -> bool:
     """Whether a step may end the run with a status."""
     return any(call.function is not None and call.function.fallible for call in calls)
+
+
+def symbols_of(calls: Sequence[StepCall]) -> dict[Symbol, str]:
+    """Symbols with their names whose values the steps of a body take from outside, in order."""
+    own = {p.symbol for call in calls for p in call.sizes if p.writable}
+    return {p.symbol: p.name for call in calls for p in call.sizes if p.symbol not in own}
 
 
 def parameters_of(program: Program, lines: Sequence[str]) -> dict[str, str]:
@@ -175,3 +187,4 @@ def _arguments(call: Call, body: Body, frame: Frame, variables: Sequence[str]) -
         (arena,) = call.arena
         assert isinstance(arena.buffer, Scratch)
         yield f"scratch + {arena.buffer.offset}" if arena.buffer.offset else "scratch"
+    yield from map(frame.symbol, body.symbols)

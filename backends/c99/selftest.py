@@ -11,7 +11,9 @@ from dlc.backends.c99.layout import ALIGN, Field, Layout
 from dlc.backends.c99.weights import SPECIAL_VALUES, has_special, rows
 from dlc.backends.c99.writer import Writer
 from dlc.errors import InputError
+from dlc.interp import input_sizes
 from dlc.ir.operator import Array
+from dlc.ir.sizes import Size, Symbol
 from dlc.ir.types import DType
 
 RTOL, ATOL, RTOL_MAX = 1e-3, 1e-5, 1e-4
@@ -53,7 +55,7 @@ def selftest_text(layout: Layout, vectors: Vectors | None) -> str:
         out.extend(
             _READ_WEIGHTS.format(align=ALIGN, bytes=f"{layout.macro}_WEIGHTS_BYTES").split("\n")
         )
-    _write_main(layout, vectors[1] if vectors else None, out)
+    _write_main(layout, vectors, out)
     return out.text
 
 
@@ -73,7 +75,8 @@ static void *read_weights(const char *path) {{
 """
 
 
-def _write_main(layout: Layout, expected: Mapping[str, Array] | None, out: Writer) -> None:
+def _write_main(layout: Layout, vectors: Vectors | None, out: Writer) -> None:
+    given, expected = vectors or (None, None)
     name, macro = layout.name, layout.macro
     head = "int main(int argc, char **argv) {" if layout.in_file else "int main(void) {"
     out.line(head)
@@ -81,6 +84,7 @@ def _write_main(layout: Layout, expected: Mapping[str, Array] | None, out: Write
     body.extend([f"{name}_inputs in;", f"{name}_outputs out;", "int status;", "long bad = 0;"])
     body.extend(f"in.{f.c_name} = in_{f.c_name};" for f in layout.inputs)
     body.extend(f"out.{f.c_name} = out_{f.c_name};" for f in layout.outputs)
+    body.extend(f"in.{name} = {size};" for name, size in _sizes(layout, given).items())
     body.extend(["in.none = 0;"] if not layout.inputs and not layout.in_file else [])
     body.extend(["out.none = 0;"] if not layout.outputs else [])
     if layout.in_file:
@@ -95,9 +99,13 @@ def _write_main(layout: Layout, expected: Mapping[str, Array] | None, out: Write
         body.line('printf("status %d\\n", status);')
         body.line("return 1;")
     for field in layout.outputs if expected is not None else ():
-        if field.type.capacity:
-            with body.block(f"for (long i = 0; i < {field.type.capacity}; ++i)"):
-                _write_comparison(field, np.asarray((expected or {})[field.name]), body)
+        array = np.asarray((expected or {})[field.name])
+        if not field.type.is_static:
+            dims = layout.dims_field(field)
+            body.extend(f"bad += out.{dims}[{axis}] != {n};" for axis, n in enumerate(array.shape))
+        if array.size:
+            with body.block(f"for (long i = 0; i < {array.size}; ++i)"):
+                _write_comparison(field, array, body)
     body.line('printf("%s\\n", bad ? "outputs differ" : "ok");')
     body.line("return bad != 0;")
     out.extend([*body.lines, "}"])
@@ -126,6 +134,15 @@ def _write_comparison(field: Field, expected: Array, out: Writer) -> None:
     ])  # fmt: skip
 
 
+def _sizes(layout: Layout, given: Mapping[str, Array] | None) -> dict[str, int]:
+    """Values of the fields for symbols: from the shapes of the vectors, else the greatest."""
+    found: dict[Symbol, int] = {}
+    if given is not None:
+        shapes = [np.shape(given[f.name]) for f in layout.inputs]
+        found = input_sizes([f.type for f in layout.inputs], shapes)
+    return {name: found.get(s, s.bound) for s, name in layout.input_symbols.items()}
+
+
 def _zeros(field: Field) -> str:
     if field.type.dtype is DType.STRING:
         empty = ", ".join(['""'] * max(field.type.capacity, 1))
@@ -137,7 +154,11 @@ def _vector(arrays: Mapping[str, Array], field: Field) -> Array:
     if field.name not in arrays:
         raise InputError(f"the self-test vectors have no {field.name!r}")
     array = np.asarray(arrays[field.name])
-    if array.shape != field.type.dims or array.dtype != field.type.dtype.numpy:
+    fits = array.ndim == field.type.rank and all(
+        isinstance(dim, Size) or size == dim
+        for size, dim in zip(array.shape, field.type.shape, strict=True)
+    )
+    if not fits or array.size > field.type.capacity or array.dtype != field.type.dtype.numpy:
         raise InputError(
             f"the self-test vector {field.name!r} is {array.dtype}{list(array.shape)}, not {field.type}"
         )

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
+from contextlib import ExitStack
 from itertools import zip_longest
 
+from dlc.backends.c99.definitions import check_interval
 from dlc.backends.c99.dtypes import c_type, literal
-from dlc.backends.c99.frame import Frame, Variables, index_text
+from dlc.backends.c99.frame import Frame, Variables
 from dlc.backends.c99.headers import header_of, parameters, pointee
 from dlc.backends.c99.nests import loops, named_loops, store
 from dlc.backends.c99.scalars import Typed
 from dlc.backends.c99.writer import Writer
 from dlc.errors import UnsupportedError
-from dlc.ir.types import DType
-from dlc.ops.emission import Acc, Access, Affine, Argument, Index, Kernel, Scratch, Tile
+from dlc.ir.sizes import Size
+from dlc.ir.types import DType, strides_of
+from dlc.ops.emission import Acc, Access, Affine, Argument, Count, Index, Kernel, Scratch, Tile
 
 
 def write_kernel(kernel: Kernel, frame: Frame, out: Writer) -> None:
@@ -21,22 +25,33 @@ def write_kernel(kernel: Kernel, frame: Frame, out: Writer) -> None:
     arguments = _arguments(kernel.kernel, kernel.args, (), frame)
     if not kernel.fallible:
         out.listed(f"{kernel.kernel}(", arguments, ");")
-        return
-    out.listed(f"const int status = {kernel.kernel}(", arguments, ");")
-    with out.block("if (status != 0)"):
-        out.line("return status;")
+    else:
+        out.listed(f"const int status = {kernel.kernel}(", arguments, ");")
+        with out.block("if (status != 0)"):
+            out.line("return status;")
+    for argument in kernel.args:
+        if isinstance(argument, Count):
+            check_interval(argument.symbol, frame, out)
 
 
 def write_tile(tile: Tile, frame: Frame, out: Writer) -> None:
     """Write the loops over tiles: accumulate, then store every element."""
     dtype = _accumulator(tile)
-    with loops(tile.outer, out) as variables:
-        out.line(f"{c_type(dtype)} acc[{tile.rows * tile.cols}];")
+    with loops(tile.outer, out, frame) as variables:
+        out.line(f"{c_type(dtype)} acc[{math.prod(tile.shape)}];")
         out.listed(f"{tile.kernel}(", _arguments(tile.kernel, tile.args, variables, frame), ");")
-        row, col = "r" if tile.rows != 1 else None, "c" if tile.cols != 1 else None
-        with named_loops(((row, tile.rows), (col, tile.cols)), out):
-            at = index_text(Affine(0, (tile.cols, 1)), (row, col))
-            inside = [*variables, row, col]
+        names = [*(f"p{n}" for n in range(len(tile.planes))), "r", "c"]
+        own = [n if extent != 1 else None for n, extent in zip(names, tile.shape, strict=True)]
+        with ExitStack() as stack:
+            stack.enter_context(
+                named_loops(zip(own[:-1], tile.shape[:-1], strict=True), out, frame)
+            )
+            if tile.planes:  # else gcc unrolls the loop over the columns, and then no vectors form
+                frame.headers.add("dlc_kernel.h")
+                out.line("DLC_ROLLED")
+            stack.enter_context(named_loops([(own[-1], tile.cols)], out, frame))
+            at = frame.index(Affine(0, strides_of(tile.shape)), own)
+            inside = [*variables, *own]
             reads = [frame.element(read, inside) for read in tile.reads]
             arguments = [Typed(f"acc[{at}]", dtype), *reads]
             store(tile.epilogue, arguments, tile.write, inside, frame, out)
@@ -74,12 +89,22 @@ def _argument(argument: Argument, parameter: str | None, variables: Variables, f
     if isinstance(argument, Acc):
         return "acc"
     if isinstance(argument, Index):
-        return index_text(argument.value, variables)
+        return _converted(frame.index(argument.value, variables), argument.value, parameter)
     if isinstance(argument, Access):
         return _pointer(argument, parameter, variables, frame)
     if isinstance(argument, float):
         return literal(argument, DType.F64 if parameter == "double" else DType.F32)
+    if isinstance(argument, Count):
+        return frame.pointer(argument.symbol)
+    if isinstance(argument, Size):
+        return _converted(frame.size(argument), Affine(argument), parameter)
     return literal(argument, DType.I64) if abs(argument) >= 2**31 else str(int(argument))
+
+
+def _converted(text: str, index: Affine, parameter: str | None) -> str:
+    """What is no ptrdiff_t where sizes take part is converted: they fit the parameter."""
+    sized = any(not isinstance(d, int) for d in (index.base, *index.strides))
+    return f"({parameter})({text})" if sized and parameter not in (None, "ptrdiff_t") else text
 
 
 def _pointer(access: Access, parameter: str | None, variables: Variables, frame: Frame) -> str:

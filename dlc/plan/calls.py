@@ -71,14 +71,14 @@ def _check_step(stated: Stated, step: StatedStep, section: str, names: _Names) -
         if len(calls) != 1:
             raise PlanError(f"{where}: model.c does not call {step.function} exactly once")
         arguments = _arguments(section, section.index(calls[0]) + len(calls[0]))
-        passed = [names.address(argument, where) for argument in arguments]
+        passed = [names.address(a, where) for a in arguments if a not in stated.symbols]
         _check_order(passed, [*reads, *writes, *scratch], where)
         elided = {j: sum(e.size for e in step.elided if e.result == j) for j in range(len(writes))}
         for j, place in enumerate(writes):
-            if place not in passed and elided[j] < tensors[step.writes[j]].size:
-                raise PlanError(
-                    f"{where}: model.c passes no address for {tensors[step.writes[j]].name!r}"
-                )
+            result = tensors[step.writes[j]]
+            brought = elided[j] > 0 if result.sized else elided[j] >= result.size
+            if place not in passed and not brought:
+                raise PlanError(f"{where}: model.c passes no address for {result.name!r}")
     if not stated.on_heap:
         dead = {(int(a), int(b)) for a, b in _DEAD.findall(section)}
         buffers = [stated.buffers[b] for b in step.frees]
@@ -116,6 +116,10 @@ def _check_copies(stated: Stated, section: str, names: _Names) -> None:
         (stated.address(c.buffer, c.offset), f"out->{stated.outputs[c.output].c_name}", str(c.size))
         for c in copies
     ]
+    for number, copy in enumerate(copies):
+        tensor = stated.outputs[copy.output].tensor
+        if tensor is not None and stated.tensors[tensor].sized and number < len(found):
+            found[number] = (*found[number][:2], str(copy.size))  # at most that, in terms of sizes
     if found != expected:
         raise PlanError("model.c does not end with the final copies that metadata.json states")
 

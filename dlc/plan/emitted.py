@@ -44,6 +44,8 @@ class StatedTensor:
     size: int
     first: int
     last: int
+    sized: bool = False
+    """Whether ``size`` is only the most it may take: its shape depends on the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,6 +111,8 @@ class Stated:
     tensors: tuple[StatedTensor, ...]
     steps: tuple[StatedStep, ...]
     copies: tuple[StatedCopy, ...]
+    symbols: frozenset[str] = frozenset()
+    """C text that stands for sizes known at run time, not for addresses."""
 
     def address(self, buffer: int, offset: int) -> tuple[str, int]:
         """A memory (``arena``, or one of its own) and an address in it."""
@@ -193,7 +197,12 @@ class _Form:
             tuple(self.tensor(r) for r in self.get(row, "tensors", list)),
             tuple(self.step(r) for r in self.get(row, "steps", list)),
             tuple(self.copy(r) for r in self.get(row, "copies", list)),
+            frozenset(text for r in row.get("symbols", []) for text in self.symbol(r)),
         )  # fmt: skip
+
+    def symbol(self, row: Any) -> tuple[str, ...]:
+        name = self.get(row, "c_name", str)
+        return (f"in->{name}",) if self.get(row, "given", bool) else (name, f"&{name}")
 
     def field(self, row: Any) -> StatedField:
         return StatedField(
@@ -215,6 +224,7 @@ class _Form:
             8 if scratch else min(self.dtype(row).nbytes, 8), self.integer(row, "buffer"),
             self.integer(row, "offset"), self.integer(row, "size"),
             self.integer(row, "first", -1), self.integer(row, "last", -1),
+            not scratch and not all(isinstance(dim, int) for dim in self.get(row, "shape", list)),
         )  # fmt: skip
 
     def step(self, row: Any) -> StatedStep:

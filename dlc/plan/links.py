@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dlc.errors import PlanError
 from dlc.ir.graph import Op
+from dlc.ir.sizes import Dim, bound_of, low_of, product
 from dlc.ir.types import TensorType
 from dlc.ops.core.operator import CoreOperator
 from dlc.ops.emission import (
@@ -14,6 +15,7 @@ from dlc.ops.emission import (
     Affine,
     Copy,
     Emission,
+    Nest,
     Opaque,
     Operand,
     Part,
@@ -61,29 +63,38 @@ def links_of(emission: Emission, operands: Sequence[TensorType], results: Sequen
         copy = as_copy(part)
         if copy is None or copy.count == 0:
             continue
+        assert isinstance(part, Nest)
         source, target = operands[copy.operand], results[copy.result]
         if source.dtype is not target.dtype:
             continue
         unit = target.dtype.nbytes
         if number in alone[copy.result]:
             content = True
-        elif _updates(emission, number, copy, source, target):
+        elif product(part.extents) == source.count and _updates(
+            emission, number, copy, source, target
+        ):
             content = False
         else:
             continue
         links.append(Link(copy.operand, copy.result, copy.source * unit, copy.target * unit,
-                          copy.count * unit, content))  # fmt: skip
+                          joined_bytes(copy, source, target), content))  # fmt: skip
     linked = {(link.operand, link.result) for link in links}
     for operand, result in overwritable(emission):
         source, target = operands[operand], results[result]
         if (
             (operand, result) not in linked
             and source.dtype.nbytes == target.dtype.nbytes
-            and source.capacity == target.capacity == stores(emission, result)
+            and source.count == target.count == stores(emission, result)
             and target.nbytes
         ):
             links.append(Link(operand, result, 0, 0, target.nbytes, content=False))
     return links
+
+
+def joined_bytes(copy: Copy, source: TensorType, target: TensorType) -> int:
+    """Bytes that a copy makes one memory: its most, as far as both values can reach."""
+    reach = min(copy.count, source.capacity - copy.source, target.capacity - copy.target)
+    return max(reach, 0) * target.dtype.nbytes
 
 
 def undisturbed(emission: Emission, result: int) -> set[int]:
@@ -100,7 +111,7 @@ def undisturbed(emission: Emission, result: int) -> set[int]:
 
 def _updates(emission: Emission, number: int, copy: Copy, source: TensorType, target: TensorType) -> bool:  # fmt: skip
     """The op first copies the whole operand, then changes the copy, and needs no original."""
-    if copy.source or copy.target or not source.capacity == target.capacity == copy.count:
+    if copy.source or copy.target or source.count != target.count:
         return False
     if any(_stored_range(part, copy.result) != (0, 0) for part in emission.parts[:number]):
         return False
@@ -126,14 +137,20 @@ def _stored_range(part: Part, result: int) -> tuple[int, int]:
         return (0, 1 << 62) if touched else (0, 0)
     if part.write.buffer != Result(result):
         return 0, 0
-    extents = (*part.outer, part.rows, part.cols) if isinstance(part, Tile) else part.extents
+    copy = as_copy(part)
+    if copy is not None:
+        return copy.target, copy.target + copy.count
+    extents = (*part.outer, *part.shape) if isinstance(part, Tile) else part.extents
     return _span(part.write.index, extents)
 
 
-def _span(index: Affine, extents: Sequence[int]) -> tuple[int, int]:
+def _span(index: Affine, extents: Sequence[Dim]) -> tuple[int, int]:
     if 0 in extents:
         return 0, 0
+    low, high = low_of(index.base), bound_of(index.base)
     # a write has no strides for the loops it accumulates over
-    steps = [s * (e - 1) for s, e in zip(index.strides, extents, strict=False)]
-    low = index.base + sum(s for s in steps if s < 0)
-    return low, index.base + sum(s for s in steps if s > 0) + 1
+    for stride, extent in zip(index.strides, extents, strict=False):
+        reach = stride * (extent - 1)
+        low += min(low_of(reach), 0) if low_of(stride) < 0 else 0
+        high += max(bound_of(reach), 0) if bound_of(stride) > 0 else 0
+    return low, high + 1

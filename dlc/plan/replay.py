@@ -136,7 +136,7 @@ class Replay:
             if done < result.size:
                 stored.append((result, done, result.size))
                 segments.append((done, result.size, result.id, done))
-            if step.function is None and stored:
+            if step.function is None and stored and not (copies and result.sized):
                 raise PlanError(
                     f"{name} calls nothing, but {result.name!r} has bytes no copy brings"
                 )

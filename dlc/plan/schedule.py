@@ -115,7 +115,10 @@ def _operands(op: Op) -> Sequence[Value]:
 
 
 def _producers(op: Op) -> list[Op]:
-    return list(dict.fromkeys(value.op for value in _operands(op)))
+    """Ops that must run before: they make operands, or give sizes their values."""
+    definers = [op.graph.definer(symbol) for symbol in op.needs]
+    made = [value.op for value in _operands(op)]
+    return list(dict.fromkeys([*made, *(d for d in definers if d is not None and d is not op)]))
 
 
 def _made(op: Op) -> int:

@@ -15,7 +15,7 @@ from dlc.errors import InputError, PlanError
 from dlc.ir.operator import Array, Constant
 from dlc.ir.types import TensorType
 from dlc.ops.emission import as_copy, overwritable
-from dlc.plan.links import undisturbed
+from dlc.plan.links import joined_bytes, undisturbed
 from dlc.plan.program import Buffer, Placement, Program, Space, Step
 
 #: NaN in every float type, minus one in every signed integer type
@@ -79,7 +79,7 @@ class _Memory:
 
     def _step(self, step: Step) -> None:
         types = [t for t in step.op.operand_types if t is not None]
-        stored = [self._stored(step, i, t) for i, t in enumerate(step.op.types)]
+        stored = [self._stored(step, i, types) for i in range(len(step.op.types))]
         kept = self._overwritten(step, types)
         for result, (place, mask) in enumerate(zip(step.results, stored, strict=True)):
             if result not in kept and mask.any():  # a view of an input is read only
@@ -98,14 +98,16 @@ class _Memory:
                 content = np.frombuffer(array.tobytes(), np.uint8)
                 self._range(place, len(mask))[mask] = content[mask]
 
-    def _stored(self, step: Step, result: int, type: TensorType) -> Array:
+    def _stored(self, step: Step, result: int, types: Sequence[TensorType]) -> Array:
         """Which bytes of a result the step stores; the others are there already, copies elided."""
+        type = step.op.types[result]
         mask = np.ones(type.nbytes, bool)
         for number in step.elided & undisturbed(step.emission, result):
             copy = as_copy(step.emission.parts[number])
             if copy is not None and copy.result == result:
                 unit = type.dtype.nbytes
-                mask[copy.target * unit : (copy.target + copy.count) * unit] = False
+                size = joined_bytes(copy, types[copy.operand], type)
+                mask[copy.target * unit : copy.target * unit + size] = False
         return mask
 
     def _overwritten(self, step: Step, types: Sequence[TensorType]) -> set[int]:

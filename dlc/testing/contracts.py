@@ -35,6 +35,7 @@ _SHARED = frozenset(
         "lanes",
         "quadrant",
         "recurrence",
+        "sizes",
         "status",
         "tap",
     )
