@@ -14,7 +14,18 @@ import numpy as np
 from dlc.ir.types import DType, TensorType
 from dlc.ops.core.operator import CoreOperator
 from dlc.ops.core.reduce import identity
-from dlc.ops.emission import Acc, Access, Affine, Index, Kernel, Nest, Operand, Tile
+from dlc.ops.emission import (
+    Acc,
+    Access,
+    Affine,
+    Emission,
+    Index,
+    Kernel,
+    Nest,
+    Operand,
+    Scratch,
+    Tile,
+)
 
 COMBINE = {"add": np.add, "mul": np.multiply, "max": np.maximum, "min": np.minimum}
 
@@ -36,6 +47,21 @@ class Pointer:
     def __setitem__(self, index: int, value: Any) -> None:
         assert 0 <= self.start + index < self.array.size
         self.array[self.start + index] = value
+
+
+class ScratchPointer(Pointer):
+    """An address in scratch, which has no more bytes than the emission asks for."""
+
+    def __init__(self, elements: dict[int, Any], start: int, size: int) -> None:
+        self.elements, self.start, self.size = elements, start, size
+
+    def __getitem__(self, index: int) -> Any:
+        return self.elements[self.start + index]
+
+    def __setitem__(self, index: int, value: Any) -> None:
+        value = np.asarray(value)
+        assert 0 <= (self.start + index) * value.itemsize <= self.size - value.itemsize
+        self.elements[self.start + index] = value
 
 
 def inside(position: Sequence[int], sizes: Sequence[int]) -> bool:
@@ -154,18 +180,27 @@ def run(operator: CoreOperator, operands: Sequence[np.ndarray]) -> np.ndarray:
     """The only result of an operator, through its emission."""
     types = [TensorType(DType.of(a), a.shape) for a in operands]
     (type,) = operator.infer(types)
+    return execute(operator.emission(types, [type]), type, operands)
+
+
+def execute(emission: Emission, type: TensorType, operands: Sequence[np.ndarray]) -> np.ndarray:
+    """The only result, of this type, of an emission."""
+    scratch = {}  # elements by index: its dtype is that of what is stored
     stored = np.zeros(type.capacity, type.dtype.numpy)
     times = np.zeros(type.capacity, int)
     flats = [np.ascontiguousarray(a).ravel() for a in operands]
 
     def address(access: Access, index: Sequence[int]) -> Pointer:
+        if isinstance(access.buffer, Scratch):
+            return ScratchPointer(scratch, at(access.index, index), emission.scratch)
         array = flats[access.buffer.index] if isinstance(access.buffer, Operand) else stored
         return Pointer(array, at(access.index, index))
 
     def store(access: Access, index: Sequence[int], value: Any) -> None:
         target = address(access, index)
         target[0] = value
-        times[target.start] += 1
+        if not isinstance(target, ScratchPointer):
+            times[target.start] += 1
 
     def argument(value: Any, index: Sequence[int], acc: Pointer | None) -> Any:
         if isinstance(value, Acc):
@@ -206,7 +241,7 @@ def run(operator: CoreOperator, operands: Sequence[np.ndarray]) -> np.ndarray:
                 value = acc[cell[0] * part.cols + cell[1]]
                 store(part.write, (*outer, *cell), part.epilogue.evaluate([value, *reads]))
 
-    for part in operator.emission(types, [type]).parts:
+    for part in emission.parts:
         if isinstance(part, Kernel):
             KERNELS[part.kernel](*(argument(a, (), None) for a in part.args))
             times += 1

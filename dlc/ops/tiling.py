@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
+from dlc.ir.sizes import Dim, bound_of
 from dlc.ops.emission import Affine, spans
 
 ROWS = 4  # rows whose sums share one load of the right-hand side
 ACCUMULATORS = 1024  # floats of a tile's accumulator: 4 KiB of stack, well inside L1
+NARROW = (16, 1)  # widths of tiles for what whole tiles leave over of columns known at run time
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,11 +21,11 @@ class Block:
     then those of one row and one column.
     """
 
-    outer: tuple[int, ...]
+    outer: tuple[Dim, ...]
     rows: int
     cols: int
-    starts: tuple[int, int]
-    extents: tuple[int, ...]
+    starts: tuple[Dim, Dim]
+    extents: tuple[Dim, ...]
     rows_at: int
 
     def corner(self, affine: Affine) -> Affine:
@@ -41,7 +43,7 @@ class Block:
         return Affine(corner.base, corner.strides + affine.strides[-2:])
 
 
-def blocks(outer: Sequence[int], rows: int, cols: int, *, row_step: int = ROWS,
+def blocks(outer: Sequence[Dim], rows: Dim, cols: Dim, *, row_step: int = ROWS,
            rows_at: int | None = None) -> Iterator[Block]:  # fmt: skip
     """Cut every ``rows`` x ``cols`` plane of a result.
 
@@ -49,14 +51,26 @@ def blocks(outer: Sequence[int], rows: int, cols: int, *, row_step: int = ROWS,
     all), the loop over blocks of columns innermost. Loops of one iteration are dropped.
     """
     at = len(outer) if rows_at is None else rows_at
-    row_step = min(row_step, rows)
-    most = ACCUMULATORS // max(row_step, 1)
-    # equal widths rather than a narrow rest, in multiples of a vector
-    col_step = cols if cols <= most else min(most, -(-cols // -(-cols // most) // 16) * 16)
-    if not rows or not cols:
+    row_step = min(row_step, bound_of(rows))
+    if row_step <= 0 or bound_of(cols) <= 0:
         return
     for row_start, row_count, row_size in spans(rows, row_step):
-        for col_start, col_count, col_size in spans(cols, col_step):
+        for col_start, col_count, col_size in _widths(cols, ACCUMULATORS // row_step):
             extents = (*outer[:at], row_count, *outer[at:], col_count)
             kept = tuple(extent for extent in extents if extent != 1)
             yield Block(kept, row_size, col_size, (row_start, col_start), extents, at)
+
+
+def _widths(cols: Dim, most: int) -> Iterator[tuple[Dim, Dim, int]]:
+    """Spans of columns, at most ``most`` wide."""
+    if isinstance(cols, int):
+        # equal widths rather than a narrow rest, in multiples of a vector
+        step = cols if cols <= most else min(most, -(-cols // -(-cols // most) // 16) * 16)
+        yield from spans(cols, step)
+        return
+    start: Dim = 0
+    for step in (most - most % NARROW[0], *NARROW):  # each divides the one before
+        count = cols // step - start // step
+        if count != 0:
+            yield start, count, step
+        start = cols // step * step

@@ -203,7 +203,7 @@ def test_contiguous_moves_are_copies():
         (Concat(0), ["f32[3]", "i8[3]"], "C1"),
         (Concat(1), ["f32[3]"], "C2"),
         (Concat(0), ["f32[3,2]", "f32[3,3]"], "C3"),
-        (Broadcast((2, 3)), ["f32[3,2]"], "do not broadcast"),
+        (Broadcast((2, 3)), ["f32[3,2]"], "C2"),
         (Broadcast((1, 3)), ["f32[2,3]"], "C2"),
         (Gather(0), ["f32[3]", "f32[3]"], "C1"),
         (Gather(1), ["f32[3]", "i64[3]"], "C2"),

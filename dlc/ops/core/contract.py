@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, TypeVar
 
@@ -10,11 +10,12 @@ import numpy as np
 
 from dlc.ir.expr import parse_expr
 from dlc.ir.operator import Array
+from dlc.ir.sizes import Dim, equal
 from dlc.ir.types import DType, TensorType, broadcast_shapes, strides_of
 from dlc.ops.core.epilogue import WithEpilogue, wide
-from dlc.ops.core.operator import OnnxBody
+from dlc.ops.core.operator import Condition, OnnxBody
 from dlc.ops.emission import Acc, Access, Accumulate, Affine, Emission, Nest, Operand, Result, Tile
-from dlc.ops.nest import broadcast_strides, merge_loops
+from dlc.ops.nest import broadcast_strides, fits, merge_loops
 from dlc.ops.tiling import blocks
 
 T = TypeVar("T")
@@ -47,9 +48,16 @@ class Contract(WithEpilogue):
         lhs, rhs = main
         self.require(min(lhs.rank, rhs.rank) >= 2, "C1", f"{lhs} and {rhs} need rank 2 or more")
         self.require(lhs.dtype is rhs.dtype, "C1", f"{lhs} and {rhs} differ in dtype")
-        (rows, depth), (other, cols) = self._matrices(lhs.shape[-2:], rhs.shape[-2:])
-        self.require(depth == other, "C2", f"{lhs} and {rhs} differ in depth")
+        (rows, _), (_, cols) = self._matrices(lhs.shape[-2:], rhs.shape[-2:])
         return lhs.with_shape((*broadcast_shapes(lhs.shape[:-2], rhs.shape[:-2]), rows, cols))
+
+    def main_conditions(self, main: Sequence[TensorType]) -> Iterator[Condition]:
+        lhs, rhs = main
+        (_, depth), (other, _) = self._matrices(lhs.shape[-2:], rhs.shape[-2:])
+        yield (equal(depth, other),), "C2", f"{lhs} and {rhs} differ in depth"
+        batch = broadcast_shapes(lhs.shape[:-2], rhs.shape[:-2])
+        for t in main:
+            yield fits(t.shape[:-2], batch), "C3", f"{lhs} and {rhs} differ in batch dims"
 
     def accumulate(self, main: Sequence[Array]) -> Array:
         lhs, rhs = (wide(a) for a in main)
@@ -60,33 +68,33 @@ class Contract(WithEpilogue):
         return product
 
     def macs(self, main: Sequence[TensorType], result: TensorType) -> int:
-        return result.capacity * main[0].dims[-2 if self.transpose_lhs else -1]
+        return result.capacity * main[0].bounds[-2 if self.transpose_lhs else -1]
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
         lhs, rhs, *extras = operands
-        *batch, rows, cols = results[0].dims
-        depth = lhs.dims[-2 if self.transpose_lhs else -1]
-        (ls, ld), (rd, rs) = self._matrices(strides_of(lhs.dims)[-2:], strides_of(rhs.dims)[-2:])
+        shape = results[0].shape
+        *batch, rows, cols = shape
+        depth = lhs.shape[-2 if self.transpose_lhs else -1]
+        (ls, ld), (rd, rs) = self._matrices(strides_of(lhs.shape)[-2:], strides_of(rhs.shape)[-2:])
         # batch dims and rows merge into one loop where every operand allows it
         lines, (a, b, *cells) = merge_loops((*batch, rows), [
             Affine(0, (*_batch_strides(lhs, batch), ls)),
             Affine(0, (*_batch_strides(rhs, batch), 0)),
             *(Affine(0, s[:-1]) for s in (
-                strides_of(results[0].dims),
-                *(broadcast_strides(t.dims, results[0].dims) for t in extras),
+                strides_of(shape), *(broadcast_strides(t.shape, shape) for t in extras),
             )),
         ])  # fmt: skip
-        widths = [strides_of(results[0].dims)[-1]]
-        widths += [broadcast_strides(t.dims, results[0].dims)[-1] for t in extras]
+        widths = [strides_of(shape)[-1], *(broadcast_strides(t.shape, shape)[-1] for t in extras)]
         stored = [
             Affine(0, (*cell.strides, width)) for cell, width in zip(cells, widths, strict=True)
         ]
         if lhs.dtype is not DType.F32:
-            return _nest(self, (*lines, cols), depth, (a, ld), (b, rd, rs), stored)
+            nest = _nest(self, (*lines, cols), depth, (a, ld), (b, rd, rs), stored)
+            return Emission((*self.checks(operands), nest))
         if not lines:
             lines, a, b = (1,), Affine(0, (0,)), Affine(0, (0,))
             stored = [Affine(0, (0, *s.strides)) for s in stored]
-        if b.strides[-1]:  # one row a matrix: rows of a tile must share the right-hand side
+        if b.strides[-1] != 0:  # one row a matrix: rows of a tile must share the right-hand side
             lines, a, b = (*lines, 1), _append(a, 0), _append(b, 0)
             stored = [Affine(0, (*s.strides[:-1], 0, s.strides[-1])) for s in stored]
         left, right = _append(a, 0), _append(b, rs)
@@ -101,7 +109,7 @@ class Contract(WithEpilogue):
             )
             for block in blocks(lines[:-1], lines[-1], cols)
         ]  # fmt: skip
-        return Emission(tuple(parts))
+        return Emission((*self.checks(operands), *parts))
 
     def accumulate_onnx(self, body: OnnxBody, main: Sequence[str], types: Sequence[TensorType],
                         result: TensorType) -> str:  # fmt: skip
@@ -113,17 +121,17 @@ class Contract(WithEpilogue):
         return body.node("MatMul", names)
 
 
-def _batch_strides(matrix: TensorType, batch: Sequence[int]) -> tuple[int, ...]:
-    size = matrix.dims[-2] * matrix.dims[-1]
-    return tuple(size * s for s in broadcast_strides(matrix.dims[:-2], batch))
+def _batch_strides(matrix: TensorType, batch: Sequence[Dim]) -> tuple[Dim, ...]:
+    size = matrix.shape[-2] * matrix.shape[-1]
+    return tuple(size * s for s in broadcast_strides(matrix.shape[:-2], batch))
 
 
-def _append(affine: Affine, stride: int) -> Affine:
+def _append(affine: Affine, stride: Dim) -> Affine:
     return Affine(affine.base, (*affine.strides, stride))
 
 
-def _nest(op: Contract, lines: tuple[int, ...], depth: int, lhs: tuple[Affine, int],
-          rhs: tuple[Affine, int, int], stored: Sequence[Affine]) -> Emission:  # fmt: skip
+def _nest(op: Contract, lines: tuple[Dim, ...], depth: Dim, lhs: tuple[Affine, Dim],
+          rhs: tuple[Affine, Dim, Dim], stored: Sequence[Affine]) -> Nest:  # fmt: skip
     """The product as a loop nest, in any dtype: lines, columns, then depth."""
     a, ld = lhs
     b, rd, rs = rhs
@@ -131,9 +139,9 @@ def _nest(op: Contract, lines: tuple[int, ...], depth: int, lhs: tuple[Affine, i
     accumulate = Accumulate(
         "add", 1, op.epilogue, tuple(Access(Operand(2 + i), s) for i, s in enumerate(reads))
     )
-    return Emission((Nest(
+    return Nest(
         (*lines, depth),
         (Access(Operand(0), Affine(0, (*a.strides, 0, ld))),
          Access(Operand(1), Affine(0, (*b.strides, rs, rd)))),
         Access(Result(), write), parse_expr("a0 * a1"), accumulate,
-    ),))  # fmt: skip
+    )  # fmt: skip

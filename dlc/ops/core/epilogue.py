@@ -8,7 +8,7 @@ expression reads to the op's operands.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Self
 
@@ -16,8 +16,9 @@ import numpy as np
 
 from dlc.ir.expr import A0, Expr
 from dlc.ir.operator import Array, Arrays, Cost, Types
-from dlc.ir.types import DType, TensorType, broadcast_shapes
-from dlc.ops.core.operator import CoreOperator, OnnxBody
+from dlc.ir.types import DType, TensorType
+from dlc.ops.core.operator import Condition, CoreOperator, OnnxBody
+from dlc.ops.nest import fits
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,11 +65,22 @@ class WithEpilogue(CoreOperator):
         count = self.main_operands
         self.require(count <= len(types) == len(operands), "E1", f"needs {count} operands")
         value, extras = self.accumulated(types[:count]), types[count:]
-        shape = broadcast_shapes(value.shape, *(t.shape for t in extras))
-        self.require(shape == value.shape, "E2", f"extra operands do not broadcast to {value}")
+        self.require_sizes(types)
         self.require(self.epilogue.arity <= 1 + len(extras), "E3",
                      f"epilogue {self.epilogue} has too few operands")  # fmt: skip
         return (value.with_dtype(self.epilogue.dtype_of([t.dtype for t in [value, *extras]])),)
+
+    def main_conditions(self, main: Sequence[TensorType]) -> Iterator[Condition]:
+        """What the sizes of the main operands must satisfy."""
+        return iter(())
+
+    def conditions(self, operands: Sequence[TensorType]) -> Iterator[Condition]:
+        main, extras = operands[: self.main_operands], operands[self.main_operands :]
+        yield from self.main_conditions(main)
+        if extras:
+            value = self.accumulated(main)
+            for extra in extras:
+                yield fits(extra.shape, value.shape), "E2", f"{extra} does not broadcast to {value}"
 
     def evaluate(self, operands: Arrays) -> tuple[Array, ...]:
         arrays = [np.asarray(a) for a in operands]

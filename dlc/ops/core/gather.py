@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from dlc.ir.operator import Array, Arrays, Types
+from dlc.ir.sizes import product
 from dlc.ir.types import DType, TensorType
 from dlc.ops.core.operator import CoreOperator, OnnxBody
 from dlc.ops.emission import Access, Emission, Kernel, Operand, Result
@@ -60,9 +60,9 @@ class Gather(CoreOperator):
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
         data, indices = operands
-        outer = math.prod(data.dims[: self.axis])
-        inner = math.prod(data.dims[self.axis + 1 :]) * data.dtype.nbytes
-        sizes = (outer, data.dims[self.axis], inner, indices.capacity)
+        outer = product(data.shape[: self.axis])
+        inner = product(data.shape[self.axis + 1 :]) * data.dtype.nbytes
+        sizes = (outer, data.shape[self.axis], inner, indices.count)
         buffers = (Access(Result()), Access(Operand(0)), Access(Operand(1)))
         kernel = f"dlc_gather_{indices.dtype.value}"
         return Emission((Kernel(kernel, (*buffers, *sizes), fallible=True),))

@@ -13,7 +13,7 @@ from dlc.ir.operator import Array, Arrays, Cost, Types
 from dlc.ir.types import TensorType, broadcast_shapes
 from dlc.ops.core.operator import CoreOperator, OnnxBody
 from dlc.ops.emission import Emission, Nest, Operand, Result
-from dlc.ops.nest import collapse
+from dlc.ops.nest import broadcast_checks, collapse
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +47,11 @@ class Map(CoreOperator):
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
         extents, (write, *reads) = collapse(
-            results[0].dims, [(Result(), results[0].dims)]
-            + [(Operand(i), t.dims) for i, t in enumerate(operands)]
+            results[0].shape, [(Result(), results[0].shape)]
+            + [(Operand(i), t.shape) for i, t in enumerate(operands)]
         )  # fmt: skip
-        return Emission((Nest(extents, tuple(reads), write, self.expr),))
+        nest = Nest(extents, tuple(reads), write, self.expr)
+        return Emission((*broadcast_checks([t.shape for t in operands]), nest))
 
     def to_onnx(self, body: OnnxBody, operands: Sequence[str], operand_types: Types,
                 result_types: Sequence[TensorType]) -> Sequence[str]:  # fmt: skip

@@ -3,12 +3,18 @@
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+from dlc.errors import UnsupportedError
 from dlc.ir.operator import Operator, Types
+from dlc.ir.sizes import Dim, bound_of
 from dlc.ir.types import TensorType
-from dlc.ops.emission import Emission
+from dlc.ops.emission import Check, Emission
+from dlc.ops.nest import checks
+
+#: conditions on sizes, the constraint they make up, and what it means when one fails
+Condition = tuple[Iterable[Dim], str, str]
 
 
 class OnnxBody(Protocol):
@@ -43,6 +49,34 @@ class CoreOperator(Operator):
         self.require(len(operands) == 1, "C1", f"has {len(operands)} operands, not one")
         assert operands[0] is not None
         return operands[0]
+
+    def conditions(self, operands: Sequence[TensorType]) -> Iterator[Condition]:
+        """What the sizes must satisfy (``dlc.ops.nest`` says what a condition is).
+
+        ``infer`` refuses what cannot hold (``require_sizes``); the emission begins with ``checks``
+        of what is not proven to hold.
+        """
+        return iter(())
+
+    def require_sizes(self, operands: Sequence[TensorType]) -> None:
+        """Raise VerifyError unless the conditions may hold."""
+        for sizes, constraint, message in self.conditions(operands):
+            self.require(all(bound_of(size) > 0 for size in sizes), constraint, message)
+
+    def checks(self, operands: Sequence[TensorType]) -> tuple[Check, ...]:
+        """The conditions that may fail at run time."""
+        return checks(c for conditions, _, _ in self.conditions(operands) for c in conditions)
+
+    def fixed(self, dims: Iterable[Dim]) -> tuple[int, ...]:
+        """Sizes as plain ints; UnsupportedError when one is known only at run time."""
+        fixed: list[int] = []
+        for dim in dims:
+            if not isinstance(dim, int):
+                raise UnsupportedError(
+                    f"{self.label} needs a number where {dim} is, known at run time"
+                )
+            fixed.append(dim)
+        return tuple(fixed)
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
         """The loop nests and kernel calls that compute the results (``dlc.ops.emission``)."""

@@ -37,7 +37,7 @@ class Transpose(CoreOperator):
         return (np.transpose(np.asarray(operands[0]), self.perm).copy(),)
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
-        steps, shape = strides_of(operands[0].dims), results[0].dims
+        steps, shape = strides_of(operands[0].shape), results[0].shape
         accesses = [Affine(0, strides_of(shape)), Affine(0, tuple(steps[i] for i in self.perm))]
         extents, (write, read) = merge_loops(shape, accesses)
         return Emission((Nest(extents, (Access(Operand(0), read),), Access(Result(), write)),))

@@ -1,0 +1,261 @@
+"""Core ops over sizes known at run time: at every size they do what they do when it is fixed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import fields, is_dataclass
+from typing import Any
+
+import emission_machine
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from dlc.ir.expr import parse_expr
+from dlc.ir.sizes import Dim, Size, Symbol, substitute, symbols_of
+from dlc.ir.types import DType, TensorType
+from dlc.ops.core.broadcast import Broadcast
+from dlc.ops.core.concat import Concat
+from dlc.ops.core.contract import Contract
+from dlc.ops.core.gather import Gather
+from dlc.ops.core.map import Map
+from dlc.ops.core.operator import CoreOperator
+from dlc.ops.core.pad import Pad
+from dlc.ops.core.reduce import Reduce
+from dlc.ops.core.reshape import Reshape
+from dlc.ops.core.slice import Slice
+from dlc.ops.core.transpose import Transpose
+from dlc.ops.emission import Check, Emission, Kernel
+
+EXAMPLES = settings(max_examples=60, deadline=None)
+Values = Mapping[Symbol, int]
+
+
+def fixed(item: Any, values: Values) -> Any:
+    """An operator, a type or an emission with sizes replaced by their values."""
+    if isinstance(item, Size):
+        return substitute(item, values)
+    if isinstance(item, tuple):
+        return tuple(fixed(part, values) for part in item)
+    if is_dataclass(item) and not isinstance(item, type) and not isinstance(item, Check):
+        return type(item)(**{f.name: fixed(getattr(item, f.name), values) for f in fields(item)})
+    return item
+
+
+class Drawn:
+    """Sizes drawn as symbols or ints, and the values of the symbols."""
+
+    def __init__(self, data: st.DataObject) -> None:
+        self.data, self.values = data, dict[Symbol, int]()
+
+    def size(self, low: int = 0, high: int = 5) -> Dim:
+        """A dim, often one drawn before."""
+        known: list[Dim] = [s for s, v in self.values.items() if low <= v <= high]
+        if known and self.data.draw(st.booleans()):
+            return self.data.draw(st.sampled_from(known))
+        return self.like(self.data.draw(st.integers(low, high)))
+
+    def like(self, value: int) -> Dim:
+        """A dim of this value."""
+        if self.data.draw(st.integers(0, 3)) == 0:
+            return value
+        low = self.data.draw(st.sampled_from([min(value, 0), min(value, 1), value]))
+        symbol = Symbol(f"s{len(self.values)}", value + self.data.draw(st.integers(0, 40)), low)
+        self.values[symbol] = value
+        return symbol
+
+    def shape(self, low: int = 0, high: int = 5, rank: tuple[int, int] = (0, 4)) -> tuple[Dim, ...]:
+        return tuple(self.size(low, high) for _ in range(self.data.draw(st.integers(*rank))))
+
+    def narrowed(self, shape: Sequence[Dim]) -> tuple[Dim, ...]:
+        """A shape that broadcasts to this one."""
+        kept: list[Dim] = []
+        for dim in shape[self.data.draw(st.integers(0, len(shape))) :]:
+            how = self.data.draw(st.sampled_from(["same", "like", "one"]))
+            kept.append(dim if how == "same" else self.like(self.at(dim) if how == "like" else 1))
+        return tuple(kept)
+
+    def at(self, dim: Dim) -> int:
+        value = substitute(dim, self.values)
+        assert isinstance(value, int)
+        return value
+
+
+def array(type: TensorType, seed: int = 0) -> np.ndarray:
+    values = np.random.default_rng(seed).integers(-3, 4, type.dims)
+    return values.astype(type.dtype.numpy)
+
+
+def agree(operator: CoreOperator, types: Sequence[TensorType], values: Values) -> Emission:
+    """Types and emission at the values are those of the operator with fixed sizes."""
+    results = operator.infer(types)
+    still: CoreOperator = fixed(operator, values)
+    operands = [fixed(t, values) for t in types]
+    expected = still.infer(operands)
+    assert fixed(results, values) == expected
+    for result, at in zip(results, expected, strict=True):
+        assert all(dim <= bound for dim, bound in zip(at.dims, result.bounds, strict=True))
+        assert at.capacity <= result.capacity
+    symbolic = operator.emission(types, results)
+    parts = []
+    for part in symbolic.parts:
+        if isinstance(part, Check):
+            assert substitute(part.condition, values) != 0
+        else:
+            parts.append(part)
+    emission: Emission = fixed(Emission(tuple(parts), symbolic.scratch), values)
+    if any(isinstance(part, Kernel) for part in emission.parts):
+        assert emission.parts == still.emission(operands, expected).parts
+        return symbolic
+    arrays = [array(t, seed) for seed, t in enumerate(operands)]
+    (wanted,) = still.evaluate(arrays)
+    found = emission_machine.execute(emission, expected[0], arrays)
+    np.testing.assert_allclose(found, wanted, rtol=1e-4, atol=1e-4)
+    return symbolic
+
+
+def f32(shape: Sequence[Dim]) -> TensorType:
+    return TensorType(DType.F32, tuple(shape))
+
+
+@EXAMPLES
+@given(st.data())
+def test_map_and_broadcast(data):
+    drawn = Drawn(data)
+    shape = drawn.shape()
+    types = [f32(drawn.narrowed(shape)) for _ in range(2)]
+    agree(Map(parse_expr("a0 + a1 * a2")), [f32(shape), *types], drawn.values)
+    agree(Broadcast(shape), types[:1], drawn.values)
+
+
+@EXAMPLES
+@given(st.data())
+def test_reshape(data):
+    drawn = Drawn(data)
+    shape = drawn.shape()
+    result = data.draw(st.permutations(shape))
+    if result and data.draw(st.booleans()):
+        result[-1] = drawn.like(drawn.at(result[-1]))
+    agree(Reshape(tuple(result)), [f32(shape)], drawn.values)
+
+
+@EXAMPLES
+@given(st.data())
+def test_transpose_and_concat(data):
+    drawn = Drawn(data)
+    shape = drawn.shape(rank=(1, 4))
+    perm = tuple(data.draw(st.permutations(range(len(shape)))))
+    agree(Transpose(perm), [f32(shape)], drawn.values)
+    axis = data.draw(st.integers(0, len(shape) - 1))
+    types = [f32(shape)]
+    for _ in range(data.draw(st.integers(0, 2))):
+        other = [drawn.like(drawn.at(d)) if data.draw(st.booleans()) else d for d in shape]
+        types.append(f32((*other[:axis], drawn.size(), *other[axis + 1 :])))
+    agree(Concat(axis), types, drawn.values)
+
+
+@EXAMPLES
+@given(st.data())
+def test_slice_and_pad(data):
+    drawn = Drawn(data)
+    shape = drawn.shape()
+    starts, sizes, steps = [], [], []
+    for dim in shape:
+        extent, step = drawn.at(dim), data.draw(st.sampled_from([-2, -1, 1, 2, 3]))
+        size = data.draw(st.integers(0, -(-extent // abs(step))))
+        room = extent - 1 - (size - 1) * abs(step) if size else max(extent - 1, 0)
+        start = data.draw(st.integers(0, room))
+        if step < 0 and size:
+            start += (size - 1) * -step
+        for kept, value in zip((starts, sizes, steps), (start, size, step), strict=True):
+            kept.append(drawn.like(value))
+    agree(Slice(tuple(starts), tuple(sizes), tuple(steps)), [f32(shape)], drawn.values)
+    before, after = (tuple(drawn.size(0, 2) for _ in shape) for _ in range(2))
+    agree(Pad(before, after, 1.0), [f32(shape)], drawn.values)
+
+
+@EXAMPLES
+@given(st.data())
+def test_gather(data):
+    drawn = Drawn(data)
+    shape = drawn.shape(rank=(1, 4))
+    axis = data.draw(st.integers(0, len(shape) - 1))
+    agree(Gather(axis), [f32(shape), TensorType(DType.I64, drawn.shape())], drawn.values)
+
+
+@EXAMPLES
+@given(st.data())
+def test_reduce(data):
+    drawn = Drawn(data)
+    shape = drawn.shape()
+    function = data.draw(st.sampled_from(["add", "max", "min", "mul"]))
+    types = [f32(shape), f32(drawn.narrowed(shape))]
+    element, epilogue = parse_expr("a0 + a1"), parse_expr("a0 * 2.0 + a1")
+    which = data.draw(st.lists(st.booleans(), min_size=len(shape), max_size=len(shape)))
+    axes = tuple(i for i, one in enumerate(which) if one)
+    keepdims = data.draw(st.booleans())
+    result = Reduce(function, axes, keepdims, element, 2).infer(types)[0]
+    types.append(f32(drawn.narrowed(result.shape)))
+    agree(Reduce(function, axes, keepdims, element, 2, epilogue=epilogue), types, drawn.values)
+    if shape:
+        mask = tuple(drawn.like(int(one)) for one in which)
+        masked = Reduce(function, (), True, element, 2, mask, epilogue=epilogue)
+        result = Reduce(function, (), True, element, 2, mask).infer(types[:2])[0]
+        agree(masked, [*types[:2], f32(drawn.narrowed(result.shape))], drawn.values)
+
+
+@EXAMPLES
+@given(st.data())
+def test_contract(data):
+    drawn = Drawn(data)
+    batch, (rows, depth, cols) = drawn.shape(rank=(0, 2)), drawn.shape(rank=(3, 3), high=40)
+    left, right = data.draw(st.booleans()), data.draw(st.booleans())
+    other = drawn.like(drawn.at(depth)) if data.draw(st.booleans()) else depth
+    lhs = (*drawn.narrowed(batch), *((depth, rows) if left else (rows, depth)))
+    rhs = (*batch, *((cols, other) if right else (other, cols)))
+    bias = f32(drawn.narrowed((*batch, rows, cols)))
+    operator = Contract(left, right, epilogue=parse_expr("a0 + a1"))
+    agree(operator, [f32(lhs), f32(rhs), bias], drawn.values)
+
+
+N, M = Symbol("N", 8), Symbol("M", 8)
+
+
+@pytest.mark.parametrize(
+    ("operator", "shapes", "good", "bad"),
+    [
+        (Map(parse_expr("a0 + a1")), [(N,), (M,)], (1, 3), (2, 3)),
+        (Broadcast((N,)), [(M,)], (3, 1), (3, 2)),
+        (Reshape((N, 2)), [(M,)], (3, 6), (3, 5)),
+        (Concat(0), [(2, N), (2, M)], (3, 3), (3, 2)),
+        (Contract(), [(2, N), (M, 3)], (3, 3), (3, 2)),
+        (Slice((N,), (2,), (1,)), [(M,)], (3, 5), (3, 4)),
+        (Slice((1,), (2,), (N,)), [(M,)], (2, 4), (2, 3)),
+    ],
+)
+def test_checks(operator, shapes, good, bad):
+    """What does not fit at run time fails a check, what fits none."""
+    types = [f32(shape) for shape in shapes]
+    parts = operator.emission(types, operator.infer(types)).parts
+    found = [part.condition for part in parts if isinstance(part, Check)]
+    for values, fits in ((good, True), (bad, False)):
+        at = dict(zip((N, M), values, strict=True))
+        assert all(substitute(condition, at) != 0 for condition in found) == fits
+
+
+def test_what_is_proven_is_not_checked():
+    """Equal normal forms, intervals and fixed dims need no check."""
+    cases = [
+        (Map(parse_expr("a0 + a1")), [(N, 4), (1, 4)]),
+        (Reshape((N * M, 2)), [(N, 2, M)]),
+        (Concat(1), [(N, M), (N, 3)]),
+        (Contract(), [(2, N), (N, 3)]),
+        (Slice((0,), (N,), (1,)), [(N + 2,)]),
+        (Pad((N,), (1,)), [(M,)]),
+    ]
+    for operator, shapes in cases:
+        types = [f32(shape) for shape in shapes]
+        emission = operator.emission(types, operator.infer(types))
+        assert not any(isinstance(part, Check) for part in emission.parts), operator
+        assert set(symbols_of(tuple(t.shape for t in operator.infer(types)))) <= {N, M}
