@@ -67,6 +67,10 @@ class Reduce(WithEpilogue):
     arity: int = 1
     mask: tuple[Dim, ...] = ()
 
+    def attributes(self) -> dict[str, Any]:
+        found = WithEpilogue.attributes(self)
+        return found if self.mask else {k: v for k, v in found.items() if k != "mask"}
+
     @property
     def main_operands(self) -> int:
         return self.arity
