@@ -37,12 +37,15 @@ def aligned(offset: int) -> int:
     return -(-offset // _ALIGN) * _ALIGN
 
 
-def inline(body: Graph, graph: Graph, arguments: Sequence[Value | None]) -> list[Value]:
-    """Copy the ops of a body into a graph, its inputs being ``arguments`` (None: nothing reads it);
-    returns its outputs.
-    """
-    pairs = zip(body.inputs, arguments, strict=True)
-    values = {value: argument for value, argument in pairs if argument is not None}
+def inline(body: Graph, graph: Graph, arguments: Sequence[Value]) -> list[Value]:
+    """Copy the ops of a body into a graph, its inputs being ``arguments``; returns its outputs."""
+    values = dict(zip(body.inputs, arguments, strict=True))
+    _copy(body, graph, values)
+    return [values[value] for value in body.outputs]
+
+
+def _copy(body: Graph, graph: Graph, values: dict[Value, Value]) -> None:
+    """Copy the ops of a body; ``values`` has the copies of its inputs, and gets those of the rest."""
     for op in body.ops:
         if isinstance(op.operator, Input) or op is body.output:
             continue
@@ -52,22 +55,20 @@ def inline(body: Graph, graph: Graph, arguments: Sequence[Value | None]) -> list
         operands = [None if value is None else values[value] for value in op.operands]
         twin = graph.add(operator, operands, types=op.types, label=op.label)
         values.update(zip(op.results, twin.results, strict=True))
-    return [values[value] for value in body.outputs]
 
 
 def rebuilt(body: Graph, inputs: Sequence[int], outputs: Sequence[int],
             known: Mapping[int, Data]) -> Graph:  # fmt: skip
     """The body with these of its inputs and outputs, in this order; ``known`` inputs are constants.
 
-    No other input may be read.
+    No other input may be read by what is kept.
     """
     graph = Graph(body.name, body.opsets)
-    arguments: list[Value | None] = [None] * len(body.inputs)
-    for index in inputs:
-        value = body.inputs[index]
-        arguments[index] = graph.add_input(value.op.label, value.type)
+    values: dict[Value, Value] = {}
+    for value in (body.inputs[index] for index in inputs):
+        values[value] = graph.add_input(value.op.label, value.type)
     for index, data in known.items():
-        arguments[index] = graph.add_constant(data, body.inputs[index].op.label)
-    results = inline(body, graph, arguments)
-    graph.set_outputs([(body.output_names[i], results[i]) for i in outputs])
+        values[body.inputs[index]] = graph.add_constant(data, body.inputs[index].op.label)
+    _copy(body, graph, values)
+    graph.set_outputs([(body.output_names[i], values[body.outputs[i]]) for i in outputs])
     return graph
