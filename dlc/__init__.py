@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from dlc.backends import backend
     from dlc.errors import DlcError
     from dlc.ir.graph import Graph
+    from dlc.ir.sizes import AtMost
     from dlc.ops.emission import kernel_path
     from dlc.ops.onnx.custom import onnx_operator
     from dlc.passmanager import PassManager
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _PUBLIC = {
+    "AtMost": "dlc.ir.sizes",
     "CheckReport": "dlc.api",
     "backend": "dlc.backends",
     "check": "dlc.api",
@@ -41,6 +43,7 @@ _PUBLIC = {
 _MODULES = ("onnx_backend", "testing")
 
 __all__ = [
+    "AtMost",
     "CheckReport",
     "DlcError",
     "Graph",

@@ -34,7 +34,7 @@ def load(model: Any, *, dims: Mapping[str, int | None] | None = None,
     """A graph from an ``.onnx`` or ``.dlc`` path, ``"-"`` (textual IR on standard input), bytes, a
     ModelProto, an onnx-graphsurgeon graph, or a Graph (returned as it is).
 
-    ``dims`` fixes symbolic dims by name, ``shapes`` whole input shapes; ``notify`` hears remarks,
+    ``dims`` fixes symbolic dims by name (or bounds them: ``{"N": AtMost(8)}``), ``shapes`` whole input shapes; ``notify`` hears remarks,
     such as an unbound leading dim taken as 1. Raises ModelError, ParseError or UnsupportedError.
     """
     if isinstance(model, Graph):

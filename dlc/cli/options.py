@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
@@ -42,10 +43,22 @@ def model_options(function: Function) -> Function:
 
 
 def dim_options(function: Function) -> Function:
-    """``--dim --shape``: passed on as ``dims, shapes``."""
+    """``--dim --max --shape``: passed on as ``dims, shapes``."""
+
+    @functools.wraps(function)
+    def bounded(*args: Any, dims: dict[str, Any], maxima: dict[str, int], **kwargs: Any) -> Any:
+        from dlc.ir.sizes import AtMost
+
+        most = {name: AtMost(size) for name, size in maxima.items()}
+        return function(*args, dims={**dims, **most}, **kwargs)
+
+    function = bounded  # type: ignore[assignment]
     for decorate in (
         click.option("--shape", "shapes", multiple=True, callback=_shapes, metavar="INPUT=1x3x224x224",
                      help="Fix the whole shape of an input."),
+        click.option("--max", "maxima", multiple=True, callback=_dims, metavar="NAME=SIZE",
+                     help="Leave a symbolic dimension open up to a size; also what bounds a node's run-time "
+                          "size (NODE=SIZE, or any=SIZE)."),
         click.option("--dim", "dims", multiple=True, callback=_dims, metavar="NAME=SIZE",
                      help="Fix a symbolic dimension of the inputs, or the length of an input sequence "
                           "(none: an optional input without a value)."),

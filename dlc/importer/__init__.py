@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from dlc.importer.aggregates import Inputs
+from dlc.importer.aggregates import Dims, Inputs
 from dlc.importer.bundles import named_all
 from dlc.importer.inputs import bind_inputs
 from dlc.importer.nodes import Builder, prune
@@ -14,19 +14,21 @@ from dlc.importer.values import Scope, check_declared
 from dlc.ir.collector import collector_paused
 from dlc.ir.graph import Graph
 from dlc.ir.signature import Signature
+from dlc.ir.sizes import AtMost
 
 
 @collector_paused()
 def load(
     source: Any,
     *,
-    dims: Mapping[str, int | None] | None = None,
+    dims: Dims | None = None,
     shapes: Mapping[str, Sequence[int]] | None = None,
     notify: Callable[[str], None] | None = None,
 ) -> Graph:
     """The graph of a model: a path, its bytes, a ``ModelProto`` or an onnx-graphsurgeon graph.
 
-    ``dims`` fixes symbolic dims by name, ``shapes`` whole inputs. A leading dim that neither fixes
+    ``dims`` fixes symbolic dims by name, or says what they are ``AtMost`` at run time; ``shapes`` fixes
+    whole inputs. A leading dim that neither fixes
     becomes 1, and ``notify`` is told so in a sentence. Types are inferred op by op; ops whose
     operands are all known and small become constants, so that sizes computed in the model are
     known too. Each tensor of a sequence or optional becomes an input or output of its own
@@ -39,6 +41,7 @@ def load(
     model = read(source)
     proto = model.proto.graph
     graph = Graph(proto.name or "model", model.opsets)
+    graph.bounds = {n: size.bound for n, size in (dims or {}).items() if isinstance(size, AtMost)}
     scope = Scope(graph)
     builder = Builder(model, graph, scope)
     builder.add_initializers(proto)

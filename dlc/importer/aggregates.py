@@ -11,9 +11,10 @@ from dlc.importer.bundles import ABSENT, Bundle, Held
 from dlc.importer.sequences import MAX_LENGTH
 from dlc.ir.graph import Value
 from dlc.ir.signature import Structure
+from dlc.ir.sizes import AtMost
 from dlc.ir.types import DType
 
-Dims = Mapping[str, int | None]
+Dims = Mapping[str, int | AtMost | None]
 """Sizes of symbolic dims by name, and lengths of sequences by the name of the input; None for an
 optional that holds nothing."""
 
@@ -74,7 +75,7 @@ class Inputs:
 
     def _length(self, name: str) -> int:
         length = self._lengths.pop(name, None)
-        if length is None:
+        if not isinstance(length, int):
             raise ModelError(
                 f"input {name!r} is a sequence, and C needs to know of how many tensors; give it "
                 f"with --dim {name}=3"

@@ -1,13 +1,14 @@
-"""The types of a model's inputs, with every symbolic dim fixed."""
+"""The types of a model's inputs, with every symbolic dim fixed or bounded."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 
 import onnx
 
 from dlc.errors import ModelError, UnsupportedError, VerifyError
-from dlc.ir.types import DType, TensorType
+from dlc.ir.sizes import AtMost
+from dlc.ir.types import Dim, DType, Symbol, TensorType
 from dlc.ops.onnx.inference import MAX_BYTES
 
 Open = str | None  # a dim's name, None when it has none
@@ -15,18 +16,21 @@ Declared = list[int | Open] | None  # None: not even the rank is known
 
 
 def bind_inputs(
-    infos: Sequence[onnx.ValueInfoProto], dims: Mapping[str, int],
+    infos: Sequence[onnx.ValueInfoProto], dims: Mapping[str, int | AtMost],
     shapes: Mapping[str, Sequence[int]], notify: Callable[[str], None],
 ) -> list[tuple[str, TensorType]]:  # fmt: skip
     """Names and types of the inputs.
 
-    A dim is what the model says, else what ``shapes`` or ``dims`` say, else, if it leads, 1 with a
-    notice. ModelError names the option that fixes a dim left open.
+    A dim is what the model says, else what ``shapes`` or ``dims`` say (a size known at run time
+    where they say ``AtMost``), else, if it leads, 1 with a notice. A dim without a name is called
+    ``INPUT.AXIS``. Names that are no dims, but bounded, are for sizes inside the model.
+    ModelError names the option that fixes a dim left open.
     """
-    declared = {info.name: declared_shape(info) for info in infos}
+    declared = {info.name: _named(info.name, declared_shape(info), dims) for info in infos}
     bound = {name: _size(size, f"dim {name!r}") for name, size in dims.items()}
     names = {dim for shape in declared.values() for dim in shape or () if isinstance(dim, str)}
-    _known("dim", bound, sorted(names))
+    inside = {name for name, size in dims.items() if isinstance(size, AtMost)}
+    _known("dim", set(bound) - inside, sorted(names))
     _known("input", shapes, list(declared))
     fixed = {
         name: _apply(name, shapes[name], shape, bound) if name in shapes else shape
@@ -44,14 +48,26 @@ def bind_inputs(
     return [(info.name, _type(info, fixed[info.name], bound)) for info in infos]
 
 
-def _known(kind: str, given: Mapping[str, object], names: Sequence[str]) -> None:
+def _named(name: str, shape: Declared, dims: Mapping[str, object]) -> Declared:
+    """The shape with nameless dims that ``dims`` speaks of named."""
+    if shape is None:
+        return None
+    return [
+        f"{name}.{axis}" if dim is None and f"{name}.{axis}" in dims else dim
+        for axis, dim in enumerate(shape)
+    ]
+
+
+def _known(kind: str, given: Collection[str], names: Sequence[str]) -> None:
     for name in given:
         if name not in names:
             listed = ", ".join(map(repr, names)) or "none"
             raise ModelError(f"the model has no {kind} {name!r} to fix; it has {listed}")
 
 
-def _size(size: int, what: str) -> int:
+def _size(size: int | AtMost, what: str) -> int | AtMost:
+    if isinstance(size, AtMost):
+        return AtMost(int(_size(size.bound, what)))  # type: ignore[arg-type]
     if size < 0:
         raise ModelError(f"{what} cannot be {size}; sizes are 0 or more")
     return int(size)
@@ -74,9 +90,11 @@ def declared_shape(info: onnx.ValueInfoProto) -> Declared:
     return shape
 
 
-def _apply(name: str, given: Sequence[int], shape: Declared, bound: dict[str, int]) -> Declared:
+def _apply(
+    name: str, given: Sequence[int], shape: Declared, bound: dict[str, int | AtMost]
+) -> Declared:
     """The given shape, which must fit the declared one; it fixes the dims it names."""
-    sizes = [_size(size, f"a size of input {name!r}") for size in given]
+    sizes = [int(_size(size, f"a size of input {name!r}")) for size in given]  # type: ignore[arg-type]
     if shape is None:
         return list(sizes)
     if len(sizes) != len(shape):
@@ -91,7 +109,9 @@ def _apply(name: str, given: Sequence[int], shape: Declared, bound: dict[str, in
     return list(sizes)
 
 
-def _type(info: onnx.ValueInfoProto, shape: Declared, bound: Mapping[str, int]) -> TensorType:
+def _type(
+    info: onnx.ValueInfoProto, shape: Declared, bound: Mapping[str, int | AtMost]
+) -> TensorType:
     name = info.name
     if not info.type.HasField("tensor_type"):
         kind = str(info.type.WhichOneof("value") or "unknown").removesuffix("_type")
@@ -102,16 +122,17 @@ def _type(info: onnx.ValueInfoProto, shape: Declared, bound: Mapping[str, int]) 
         raise ModelError(f"input {name!r}: {error}") from None
     if shape is None:
         raise ModelError(f"input {name!r} declares no shape; give it as --shape {name}=1x3x224x224")
-    sizes: list[int] = []
+    sizes: list[Dim] = []
     for axis, dim in enumerate(shape):
         size = dim if isinstance(dim, int) else bound.get(dim) if dim else None
         if size is None:
-            option = f"--dim {dim}=SIZE or " if dim else ""
+            name_of = dim or f"{name}.{axis}"
+            option = f"--dim {name_of}=SIZE, --max {name_of}=SIZE (any size up to that) or "
             raise ModelError(
                 f"dim {axis} of input {name!r} is not fixed; give it with {option}"
                 f"--shape {_example(name, shape)}"
             )
-        sizes.append(size)
+        sizes.append(Symbol(str(dim), size.bound) if isinstance(size, AtMost) else size)
     type = TensorType(dtype, tuple(sizes))
     if type.nbytes > MAX_BYTES:
         raise ModelError(f"input {name!r} of type {type} is too large to be meant")

@@ -33,9 +33,10 @@ def evaluate_graph(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
         else:
             operands = [None if value is None else arrays[value] for value in op.operands]
             try:
-                results = (op.operator.at(sizes) if sizes else op.operator).evaluate(operands)
-                if op.operator.defined:
-                    _define(op.operator.define(operands, results, op.types), sizes)
+                operator = op.operator.at(sizes) if sizes else op.operator
+                results = operator.evaluate(operands)
+                if operator.defined:
+                    _define(operator.define(operands, results, op.types), sizes)
             except DlcError as error:
                 raise type(error)(f"{op.label or op.operator.label}: {error}") from error
         named = zip(op.results, results, strict=False)

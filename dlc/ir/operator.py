@@ -123,9 +123,10 @@ class Operator:
         return None
 
     def at(self, values: Mapping[Symbol, Dim]) -> Self:
-        """The same operator with symbols in its fields replaced."""
+        """The same operator with symbols in its fields replaced (not those it defines)."""
+        known = {s: v for s, v in values.items() if s not in self.defined}
         changed = {
-            name: _substituted(getattr(self, name), values)
+            name: _substituted(getattr(self, name), known)
             for name in _size_fields(cast("Any", type(self)))
         }
         return replace(cast("Any", self), **changed) if changed and self.mentioned else self

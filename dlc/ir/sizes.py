@@ -103,6 +103,13 @@ class Symbol(Size):
         return self.name.rpartition(".")[0]
 
 
+@dataclass(frozen=True, slots=True)
+class AtMost:
+    """In the place of a size: known only at run time, and never above ``bound``."""
+
+    bound: int
+
+
 Monomial = tuple[Size, ...]  # symbols and functions, sorted by their text
 
 

@@ -6,8 +6,7 @@ identity transpose and the map ``a0`` return their operand.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ import numpy as np
 from dlc.ir.expr import A0, Call, Const, Expr, parse_expr
 from dlc.ir.graph import Graph, Value, infer_types
 from dlc.ir.operator import Operator
+from dlc.ir.sizes import Dim, Size, bound_of, floordiv, product
 from dlc.ir.types import DType
 from dlc.ops.core.map import Map
 from dlc.ops.known import known_result
@@ -73,18 +73,23 @@ def cast(x: Value, dtype: DType) -> Value:
     return x if x.type.dtype is dtype else map_(Call(dtype.value, (A0,)), x)
 
 
-def reshape(x: Value, shape: Sequence[int]) -> Value:
+def dims_of(values: Iterable[Any]) -> list[Dim]:
+    """Sizes as they are, all other numbers as ints."""
+    return [value if isinstance(value, Size) else int(value) for value in values]
+
+
+def reshape(x: Value, shape: Sequence[Dim]) -> Value:
     """The elements of ``x`` in row-major order in another shape; one dim may be -1."""
     from dlc.ops.core.reshape import Reshape
 
-    shape = [int(dim) for dim in shape]
+    shape = dims_of(shape)
     if -1 in shape:
-        rest = int(np.prod([dim for dim in shape if dim != -1]))
-        shape[shape.index(-1)] = x.type.capacity // rest if rest else 0
+        rest = product(dim for dim in shape if dim != -1)
+        shape[shape.index(-1)] = floordiv(x.type.count, rest)
     if tuple(shape) == x.type.shape:
         return x
-    if x.constant is not None:  # the same bytes: no need to wait for fold-constants
-        return constant(x, x.constant.reshape(shape))
+    if x.constant is not None and all(isinstance(dim, int) for dim in shape):
+        return constant(x, x.constant.reshape(shape))  # no need to wait for fold-constants
     return apply(Reshape(tuple(shape)), x)
 
 
@@ -96,25 +101,25 @@ def transpose(x: Value, perm: Sequence[int]) -> Value:
     return x if perm == tuple(range(len(perm))) else apply(Transpose(perm), x)
 
 
-def slice_(x: Value, starts: Sequence[int], sizes: Sequence[int],
-           steps: Sequence[int] | None = None) -> Value:  # fmt: skip
+def slice_(x: Value, starts: Sequence[Dim], sizes: Sequence[Dim],
+           steps: Sequence[Dim] | None = None) -> Value:  # fmt: skip
     """``sizes`` elements from ``starts`` at distances ``steps`` (1 unless given) along each axis."""
     from dlc.ops.core.slice import Slice
 
     steps = [1] * len(sizes) if steps is None else steps
     # the step between fewer than two elements says nothing
-    steps = [step if size > 1 else 1 for step, size in zip(steps, sizes, strict=True)]
-    entries = (tuple(map(int, starts)), tuple(map(int, sizes)), tuple(map(int, steps)))
+    steps = [step if bound_of(size) > 1 else 1 for step, size in zip(steps, sizes, strict=True)]
+    entries = (tuple(dims_of(starts)), tuple(dims_of(sizes)), tuple(dims_of(steps)))
     whole = entries[1] == x.type.shape and set(entries[2]) <= {1}
     return x if whole else apply(Slice(*entries), x)
 
 
-def pad(x: Value, before: Sequence[int], after: Sequence[int], value: float = 0) -> Value:
+def pad(x: Value, before: Sequence[Dim], after: Sequence[Dim], value: float = 0) -> Value:
     """``x`` inside a border of ``value``: so many positions before and after it on each axis."""
     from dlc.ops.core.pad import Pad
 
-    sizes = (tuple(map(int, before)), tuple(map(int, after)))
-    return apply(Pad(*sizes, value), x) if any(sizes[0] + sizes[1]) else x
+    sizes = (tuple(dims_of(before)), tuple(dims_of(after)))
+    return apply(Pad(*sizes, value), x) if any(dim != 0 for dim in sizes[0] + sizes[1]) else x
 
 
 def concat(values: Sequence[Value], axis: int) -> Value:
@@ -124,11 +129,11 @@ def concat(values: Sequence[Value], axis: int) -> Value:
     return values[0] if len(values) == 1 else apply(Concat(axis), *values)
 
 
-def broadcast(x: Value, shape: Sequence[int]) -> Value:
+def broadcast(x: Value, shape: Sequence[Dim]) -> Value:
     """``x`` repeated to ``shape`` by numpy's broadcasting rules."""
     from dlc.ops.core.broadcast import Broadcast
 
-    shape = tuple(map(int, shape))
+    shape = tuple(dims_of(shape))
     return x if shape == x.type.shape else apply(Broadcast(shape), x)
 
 
@@ -242,8 +247,12 @@ def reduce(function: str, x: Value, axes: Sequence[int], *operands: Value, keepd
 def mean(x: Value, axes: Sequence[int], *operands: Value, keepdims: bool = True,
          element: str | Expr = A0) -> Value:  # fmt: skip
     """Arithmetic mean of ``element(x, *operands)``, all of the shape of ``x``, along ``axes``."""
-    count = math.prod(x.shape[axis] for axis in axes)
+    count = product(x.type.shape[axis] for axis in axes)
     dtype = expression(element).dtype_of([v.type.dtype for v in (x, *operands)])
+    if not isinstance(count, int):
+        many = cast(sizes(x, count), dtype)
+        return reduce("add", x, axes, *operands, keepdims=keepdims, element=element,
+                      epilogue="a0 / a1", extras=[many])  # fmt: skip
     number = float(count) if dtype.is_float else count
     return reduce("add", x, axes, *operands, keepdims=keepdims, element=element,
                   epilogue=Call("div", (A0, Const(number))))  # fmt: skip

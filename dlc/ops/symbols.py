@@ -8,7 +8,7 @@ import numpy as np
 
 from dlc.errors import UnsupportedError
 from dlc.ir.graph import Graph, Value
-from dlc.ir.sizes import bound_of, low_of, product
+from dlc.ir.sizes import Symbol, bound_of, low_of, product
 from dlc.ir.types import Dim
 from dlc.ops.build import constant, map_
 from dlc.ops.core.bind import Bind
@@ -50,6 +50,29 @@ def settled(graph: Graph, name: str, dims: Sequence[Dim], most: int) -> list[Dim
         return list(dims)
     at = [i for i, dim in enumerate(dims) if not isinstance(dim, int)]
     symbols = graph.fresh_symbols(name, [(0, max(most, 1))] * len(at), max(most, 1))
+    graph.add(Let(symbols, tuple(dims[i] for i in at)))
+    found = dict(zip(at, symbols, strict=True))
+    result = [found.get(i, dim) for i, dim in enumerate(dims)]
+    running: Dim = 1
+    for dim in result:  # no product on the way may overflow, let alone the last exceed the memory
+        running = running * dim
+        if not isinstance(running, int | Symbol):
+            (step,) = graph.fresh_symbols("elements", [(0, max(most, 1))])
+            graph.add(Let((step,), (running,)))
+            running = step
+    return result
+
+
+def let(graph: Graph, name: str, dims: Sequence[Dim], low: int | None = None) -> list[Dim]:
+    """The dims under names of their own, so that what is computed from them stays short.
+
+    Ints and symbols stay as they are; ``low`` raises the lower bounds (a status where it does not hold).
+    """
+    at = [i for i, dim in enumerate(dims) if not isinstance(dim, int | Symbol)]
+    ends = [(low_of(dims[i]) if low is None else low, bound_of(dims[i])) for i in at]
+    if not at:
+        return list(dims)
+    symbols = graph.fresh_symbols(name, ends)
     graph.add(Let(symbols, tuple(dims[i] for i in at)))
     found = dict(zip(at, symbols, strict=True))
     return [found.get(i, dim) for i, dim in enumerate(dims)]

@@ -8,7 +8,7 @@ import numpy as np
 
 from dlc.ir.graph import Value
 from dlc.ir.operator import Array
-from dlc.ir.types import DType
+from dlc.ir.types import Dim, DType
 from dlc.ops.build import broadcast, concat, constant, gather, reshape, slice_
 
 _MOST_RUNS = 3  # beyond it one gather beats a concat of slices
@@ -21,7 +21,8 @@ def take(x: Value, positions: Mapping[int, Array]) -> Value:
     and one broadcast; a few runs of such are a concat, anything else is a gather.
     """
     rank = x.type.rank
-    starts, sizes, steps, times = [0] * rank, list(x.shape), [1] * rank, [1] * rank
+    starts, steps, times = [0] * rank, [1] * rank, [1] * rank
+    sizes: list[Dim] = list(x.type.shape)
     uneven = {}
     for axis, wanted in positions.items():
         count = _repeats(wanted)
@@ -59,10 +60,10 @@ def _runs(positions: Array) -> Iterator[Array]:
         start = end
 
 
-def spread(x: Value, each: Sequence[int], whole: Sequence[int] | None = None) -> Value:
+def spread(x: Value, each: Sequence[Dim], whole: Sequence[Dim] | None = None) -> Value:
     """``np.tile(np.repeat(x, each), whole)`` with a factor for each axis, as one broadcast."""
     whole = [1] * len(each) if whole is None else whole
-    factors = list(zip(whole, x.shape, each, strict=True))
+    factors = list(zip(whole, x.type.shape, each, strict=True))
     narrow = [dim for _, size, _ in factors for dim in (1, size, 1)]
     wide = [dim for factor in factors for dim in factor]
     if narrow == wide:

@@ -92,6 +92,10 @@ class Call:
             )
         return found
 
+    def bounds_of_shape(self, rank: int, k: int = 0) -> list[int]:
+        """``bound`` for each axis of a result."""
+        return [self.bound(k, axis) for axis in range(rank)]
+
     def known(self, index: int) -> Array | None:
         """Ints and sizes of operand ``index`` where they are known when compiling, else None."""
         value = self.op.operands[index] if index < len(self.op.operands) else None

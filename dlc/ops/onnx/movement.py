@@ -8,7 +8,8 @@ import numpy as np
 
 from dlc.ir.graph import Value
 from dlc.ir.operator import Array
-from dlc.ir.types import strides_of
+from dlc.ir.sizes import bound_of, ceildiv, equal, less, low_of, maximum, minimum, select
+from dlc.ir.types import Dim, broadcast_shapes, strides_of
 from dlc.ops.build import broadcast, concat, gather, reshape, slice_, transpose
 from dlc.ops.onnx import indexing
 from dlc.ops.onnx.expansion import Call, expansion
@@ -33,50 +34,97 @@ def concat_(call: Call, *values: Value) -> Value:
 
 @expansion("Split")
 def split(call: Call, x: Value, *_: Value | None) -> Sequence[Value]:
-    axis, start, parts = axis_of(call, x.type.rank), 0, []
-    for part in call.types:
-        starts = [start if i == axis else 0 for i in range(x.type.rank)]
-        parts.append(slice_(x, starts, part.dims))
-        start += part.dims[axis]
-    return parts
+    """Part sizes are an attribute before opset 13, else an operand; without either all are equal."""
+    axis, rank = axis_of(call, x.type.rank), x.type.rank
+    extent = x.type.shape[axis]
+    parts = call.attr("split") or call.sizes(1, 0, bound_of(extent)) or []
+    if not parts:
+        each = ceildiv(extent, call.results)
+        parts = [each] * (call.results - 1)
+        parts.append(extent - each * len(parts))
+    if len(parts) != call.results:
+        raise call.unsupported(f"{len(parts)} part sizes for {call.results} parts")
+    start: Dim = 0
+    found = []
+    for size in parts:
+        starts = [start if i == axis else 0 for i in range(rank)]
+        sizes = [size if i == axis else dim for i, dim in enumerate(x.type.shape)]
+        found.append(slice_(x, starts, sizes))
+        start = start + size
+    return found
 
 
 @expansion("Slice")
 def slice_of(call: Call, x: Value, *_: Value | None) -> Value:
     """Bounds are attributes before opset 10."""
+    most = max(x.type.bounds, default=0)
     if call.version < 10:
         starts, ends, axes = (call.attr(name) for name in ("starts", "ends", "axes"))
-        steps: Array | None = None
+        steps = None
     else:
-        starts, ends, axes, steps = (call.constant(i) for i in range(1, 5))
-        assert starts is not None
-    given = [starts, ends, np.arange(len(starts)) if axes is None else axes,
-             np.ones_like(starts) if steps is None else steps]  # fmt: skip
-    ranges = [range(dim) for dim in x.shape]
-    for start, end, axis, step in zip(*(np.asarray(a).tolist() for a in given), strict=True):
-        ranges[axis] = _clamped(start, end, step, x.shape[axis])
-    return slice_(
-        x, [r.start if r else 0 for r in ranges], [len(r) for r in ranges], [r.step for r in ranges]
-    )
+        starts = call.sizes(1, -most - 1, most, clamp=True)
+        ends = call.sizes(2, -most - 1, most, clamp=True)
+        axes = call.sizes(3, -x.type.rank, x.type.rank - 1)
+        steps = call.sizes(4, -most, most, clamp=True)
+    axes = list(range(len(starts))) if axes is None else axes
+    given = list(zip(starts, ends, [1] * len(starts) if steps is None else steps, strict=True))
+    ranges = [
+        _range(_pick(axes, axis, x.type.rank, given, (0, dim, 1)), dim)
+        for axis, dim in enumerate(x.type.shape)
+    ]
+    return slice_(x, *(list(column) for column in zip(*ranges, strict=True)))
 
 
-def _clamped(start: int, end: int, step: int, dim: int) -> range:
-    """As ONNX clamps: not quite as Python, which leaves out element 0 when -dim - 1 steps back."""
-    low, high = (0, dim) if step > 0 else (-1, dim - 1)
-    start, end = (bound + dim if bound < 0 else bound for bound in (start, end))
-    return range(min(max(start, 0), high), min(max(end, low), high), step)
+def _pick(axes: Sequence[Dim], axis: int, rank: int, given: Sequence[Sequence[Dim]],
+          default: Sequence[Dim]) -> Sequence[Dim]:  # fmt: skip
+    """What is given for an axis, which may be known only at run time."""
+    for number, row in zip(axes, given, strict=True):
+        here = maximum(equal(number, axis), equal(number, axis - rank))
+        default = [select(here, new, old) for new, old in zip(row, default, strict=True)]
+    return default
+
+
+def _range(bounds: Sequence[Dim], dim: Dim) -> tuple[Dim, Dim, Dim]:
+    """Start, count and step as ONNX clamps: not quite as Python, which leaves out element 0 when
+    -dim - 1 steps back.
+    """
+    start, end, step = bounds
+    forward = less(0, step)
+    low, high = select(forward, 0, -1), select(forward, dim, dim - 1)
+    start, end = (select(less(bound, 0), bound + dim, bound) for bound in (start, end))
+    first = minimum(maximum(start, 0), high)
+    last = minimum(maximum(end, low), high)
+    count = select(forward, ceildiv(last - first, maximum(step, 1)),
+                   ceildiv(first - last, maximum(-step, 1)))  # fmt: skip
+    count = minimum(maximum(count, 0), dim)
+    return select(less(0, count), first, 0), count, step
 
 
 @expansion("Expand")
 def expand(call: Call, x: Value, shape: Value) -> Value:
-    return broadcast(x, call.shape)
+    if call.op.types:
+        return broadcast(x, call.shape)
+    known = call.known(1)
+    if known is not None:
+        return broadcast(x, broadcast_shapes(x.type.shape, known.tolist()))
+    most = call.bounds_of_shape(shape.type.capacity)
+    asked = call.sizes(1, 0, most)
+    assert asked is not None
+    return broadcast(x, broadcast_shapes(x.type.shape, asked))
 
 
 @expansion("Tile")
 def tile(call: Call, x: Value, *_: Value) -> Value:
-    repeats = call.constant(1)
+    if call.version < 6:
+        raise call.unsupported("its form before opset 6")
+    known = call.known(1)
+    if known is not None:
+        return spread(x, [1] * x.type.rank, known.tolist())
+    most = call.bounds_of_shape(x.type.rank)
+    times = [m // max(low_of(dim), 1) for m, dim in zip(most, x.type.shape, strict=True)]
+    repeats = call.sizes(1, 0, times)
     assert repeats is not None
-    return spread(x, [1] * x.type.rank, [int(times) for times in repeats])
+    return spread(x, [1] * x.type.rank, repeats)
 
 
 def _from_front(call: Call, indices: Array, bound: int) -> Array:
@@ -92,8 +140,12 @@ def gather_(call: Call, data: Value, indices: Value) -> Value:
     axis = axis_of(call, data.type.rank)
     if indices.constant is None:
         return gather(data, indices, axis)
-    positions = _from_front(call, indices.constant, data.shape[axis])
-    return reshape(take(data, {axis: positions.ravel()}), call.shape)
+    extent, shape = data.type.shape[axis], data.type.shape
+    if not isinstance(extent, int):
+        return gather(data, indices, axis)
+    positions = _from_front(call, indices.constant, extent)
+    whole = (*shape[:axis], *indices.type.shape, *shape[axis + 1 :])
+    return reshape(take(data, {axis: positions.ravel()}), whole)
 
 
 def _flat(positions: Sequence[Array], shape: Sequence[int]) -> Array:
@@ -106,7 +158,7 @@ def _flat(positions: Sequence[Array], shape: Sequence[int]) -> Array:
 @expansion("GatherElements")
 def gather_elements(call: Call, data: Value, where: Value) -> Value:
     axis, indices = axis_of(call, data.type.rank), where.constant
-    if indices is None:
+    if indices is None or not data.type.is_static:
         return indexing.gather_elements(call, data, where, axis)
     positions: list[Array] = [*np.indices(indices.shape, sparse=True)]
     positions[axis] = _from_front(call, indices, data.shape[axis])
@@ -116,7 +168,7 @@ def gather_elements(call: Call, data: Value, where: Value) -> Value:
 @expansion("GatherND")
 def gather_nd(call: Call, data: Value, where: Value) -> Value:
     batch, indices = int(call.attr("batch_dims", 0)), where.constant
-    if indices is None:
+    if indices is None or not data.type.is_static:
         return indexing.gather_nd(call, data, where, batch)
     depth = batch + indices.shape[-1]
     positions: list[Array] = [*np.indices(indices.shape[:-1], sparse=True)[:batch]]
@@ -128,16 +180,17 @@ def gather_nd(call: Call, data: Value, where: Value) -> Value:
 
 @expansion("DepthToSpace")
 def depth_to_space(call: Call, x: Value) -> Value:
-    (n, c, h, w), b = x.shape, int(call.attr("blocksize"))
+    (n, c, h, w), b = x.type.shape, int(call.attr("blocksize"))
     depth_first = call.attr("mode", "DCR") == "DCR"
     blocks = [n, b, b, c // b**2, h, w] if depth_first else [n, c // b**2, b, b, h, w]
     perm = (0, 3, 4, 1, 5, 2) if depth_first else (0, 1, 4, 2, 5, 3)
-    return reshape(transpose(reshape(x, blocks), perm), call.shape)
+    return reshape(transpose(reshape(x, blocks), perm), [n, c // b**2, h * b, w * b])
 
 
 @expansion("SpaceToDepth")
 def space_to_depth(call: Call, x: Value) -> Value:
-    (n, c, h, w), b = x.shape, int(call.attr("blocksize"))
+    (n, c, h, w), b = x.type.shape, int(call.attr("blocksize"))
     depth_first = call.attr("mode", "DCR") == "DCR"
     perm = (0, 3, 5, 1, 2, 4) if depth_first else (0, 1, 3, 5, 2, 4)
-    return reshape(transpose(reshape(x, [n, c, h // b, b, w // b, b]), perm), call.shape)
+    blocks = reshape(x, [n, c, h // b, b, w // b, b])
+    return reshape(transpose(blocks, perm), [n, c * b**2, h // b, w // b])

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dlc.ir.graph import Value
-from dlc.ir.sizes import Dim, equal, floordiv, low_of, product, select
+from dlc.ir.sizes import Dim, equal, floordiv, low_of, minimum, product, select
 from dlc.ops.build import reshape, sizes
 from dlc.ops.onnx.expansion import Call, expansion
-from dlc.ops.symbols import settled
+from dlc.ops.symbols import let, settled
 
 
 @expansion("Reshape")
@@ -20,8 +20,9 @@ def reshape_(call: Call, x: Value, *_: Value | None) -> Value:
     most = max(count, *x.type.bounds, 1) if count == 0 else count
     asked = call.sizes(1, -1, most)
     assert asked is not None
-    shape = asked if call.attr("allowzero", 0) else [_copied(x, i, d) for i, d in enumerate(asked)]
-    return reshape(x, settled(call.graph, "reshaped", _inferred(x, shape), most))
+    if not call.attr("allowzero", 0):
+        asked = let(call.graph, "asked", [_copied(x, i, dim) for i, dim in enumerate(asked)])
+    return reshape(x, settled(call.graph, "reshaped", _inferred(x, asked), most))
 
 
 def _copied(x: Value, axis: int, dim: Dim) -> Dim:
@@ -34,7 +35,10 @@ def _inferred(x: Value, shape: Sequence[Dim]) -> list[Dim]:
     if -1 in shape or all(low_of(dim) >= 0 for dim in shape):
         rest = product(dim for dim in shape if dim != -1)
         return [floordiv(x.type.count, rest) if dim == -1 else dim for dim in shape]
-    rest = product(select(equal(dim, -1), 1, dim) for dim in shape)
+    rest: Dim = 1
+    most = x.type.capacity + 1  # more than that is as good as that: products on the way stay small
+    for dim in shape:
+        (rest,) = let(x.graph, "rest", [minimum(rest * select(equal(dim, -1), 1, dim), most)])
     return [select(equal(dim, -1), floordiv(x.type.count, rest), dim) for dim in shape]
 
 
