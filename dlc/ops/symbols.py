@@ -52,15 +52,7 @@ def settled(graph: Graph, name: str, dims: Sequence[Dim], most: int) -> list[Dim
     symbols = graph.fresh_symbols(name, [(0, max(most, 1))] * len(at), max(most, 1))
     graph.add(Let(symbols, tuple(dims[i] for i in at)))
     found = dict(zip(at, symbols, strict=True))
-    result = [found.get(i, dim) for i, dim in enumerate(dims)]
-    running: Dim = 1
-    for dim in result:  # no product on the way may overflow, let alone the last exceed the memory
-        running = running * dim
-        if not isinstance(running, int | Symbol):
-            (step,) = graph.fresh_symbols("elements", [(0, max(most, 1))])
-            graph.add(Let((step,), (running,)))
-            running = step
-    return result
+    return [found.get(i, dim) for i, dim in enumerate(dims)]
 
 
 def let(graph: Graph, name: str, dims: Sequence[Dim], low: int | None = None) -> list[Dim]:

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from dlc.errors import VerifyError
 from dlc.ir.operator import Array, Arrays, Types
-from dlc.ir.sizes import Symbol
+from dlc.ir.sizes import Apply, Symbol, product
 from dlc.ir.types import Dim, TensorType
 from dlc.ops.core.operator import CoreOperator
-from dlc.ops.emission import Define, Emission
+from dlc.ops.emission import Check, Define, Emission, Part
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,7 +19,8 @@ class Let(CoreOperator):
     """Defines ``symbols[i]`` as ``values[i]``; it has no operand and no result.
 
     What it adds to the sizes is an interval, or the most their product can be, that is known to hold.
-    A value outside a symbol's interval ends the run with status DLC_BAD_SIZE.
+    A value outside a symbol's interval, or a product above a joint bound, ends the run with status
+    DLC_BAD_SIZE.
 
     C1: no operand; one value for each symbol.
     """
@@ -51,6 +52,12 @@ class Let(CoreOperator):
         return found
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
-        return Emission(
-            tuple(Define(s, value) for s, value in zip(self.symbols, self.values, strict=True))
-        )
+        parts: list[Part] = [
+            Define(s, value) for s, value in zip(self.symbols, self.values, strict=True)
+        ]
+        for end in range(2, len(self.symbols) + 1):
+            joint = self.symbols[end - 1].joint
+            if joint is not None:  # factor by factor: no product on the way overflows
+                many = product(self.symbols[:end])
+                parts.append(Check(Apply("less", (many, joint + 1))))
+        return Emission(tuple(parts))
