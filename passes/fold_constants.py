@@ -64,7 +64,7 @@ class FoldConstants(Pass):
         changed = False
         kept = _QUANTISATION if self.keep_quantised and _quantises(graph) else ()
         for op in graph.ops:
-            if isinstance(op.operator, Constant | Input | Output):
+            if isinstance(op.operator, Constant | Input | Output) or _has_symbols(op):
                 continue
             if op.operator.label in kept:
                 refuse(self.name, op, "activations are quantised as well")
@@ -118,6 +118,12 @@ class FoldConstants(Pass):
         if op.operator.cost(op.operand_types, op.types).macs > _MAX_MACS:
             return "computing it takes too long"
         return None
+
+
+def _has_symbols(op: Op) -> bool:
+    """Whether the op computes with sizes known only at run time."""
+    operator = op.operator
+    return bool(operator.defined or operator.mentioned) or not all(t.is_static for t in op.types)
 
 
 def _quantises(graph: Graph) -> bool:

@@ -8,10 +8,10 @@ from typing import ClassVar
 
 from dlc.errors import VerifyError
 from dlc.ir.operator import Array, Arrays, Types
-from dlc.ir.sizes import Apply, Symbol, product
+from dlc.ir.sizes import Symbol
 from dlc.ir.types import Dim, TensorType
 from dlc.ops.core.operator import CoreOperator
-from dlc.ops.emission import Check, Define, Emission, Part
+from dlc.ops.emission import Define, Emission
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +52,6 @@ class Let(CoreOperator):
         return found
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
-        parts: list[Part] = [
-            Define(s, value) for s, value in zip(self.symbols, self.values, strict=True)
-        ]
-        for end in range(2, len(self.symbols) + 1):
-            joint = self.symbols[end - 1].joint
-            if joint is not None:  # factor by factor: no product on the way overflows
-                many = product(self.symbols[:end])
-                parts.append(Check(Apply("less", (many, joint + 1))))
-        return Emission(tuple(parts))
+        return Emission(
+            tuple(Define(s, value) for s, value in zip(self.symbols, self.values, strict=True))
+        )
