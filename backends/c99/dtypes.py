@@ -48,7 +48,7 @@ FLOATS = frozenset({DType.F32, DType.F64})
 #: floats that C has not, stored as their bits
 NARROW_FLOATS = frozenset({
     DType.F16, DType.BF16, DType.F8E4M3FN, DType.F8E4M3FNUZ, DType.F8E5M2, DType.F8E5M2FNUZ,
-    DType.F8E8M0, DType.F4E2M1,
+    DType.F8E8M0, DType.F6E2M3, DType.F6E3M2, DType.F4E2M1,
 })  # fmt: skip
 #: integers of less than a byte, stored one a byte: as values of the type given
 NARROW_INTEGERS = {

@@ -19,6 +19,7 @@ _NOTES = {
     DType.BOOL: "; 0 or 1",
     DType.STRING: "; UTF-8 that ends with a NUL",
     **dict.fromkeys((DType.I4, DType.U4, DType.I2, DType.U2, DType.F4E2M1), "; one a byte"),
+    **dict.fromkeys((DType.F6E2M3, DType.F6E3M2), "; one a byte"),
 }
 _MEANINGS = {
     "OK": "the outputs hold the result",

@@ -131,6 +131,9 @@ def _text(term: Term, operands: list[tuple[str, int]], headers: set[str]) -> tup
 
 def _cast(term: Term, tight: str, plain: str, headers: set[str]) -> tuple[str, int]:
     source, target = term.inner, term.dtype
+    if source is DType.STRING:
+        headers.add("dlc_cast_string.h")
+        return f"dlc_cast_string_{target.value}({plain})", _ATOM
     if target is DType.BOOL:
         return f"{tight} != 0", _COMPARE
     if _NARROW & {source, target}:

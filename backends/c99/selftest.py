@@ -37,16 +37,20 @@ def selftest_text(layout: Layout, vectors: Vectors | None) -> str:
     for kind, fields in (("in", layout.inputs), ("out", layout.outputs)):
         for field in fields:
             const = "const " if kind == "in" else ""
-            size = max(field.type.capacity, 1)
+            vector = _vector(vectors[kind == "out"], field) if vectors else None
+            # an output needs room for the most elements, whatever the run gives
+            given = vector.size if vector is not None and kind == "in" else field.type.capacity
+            size = max(given, 1)
             own = const_type(field.type.dtype) if const else c_type(field.type.dtype)
             declared = f"static {own} {kind}_{field.c_name}[{size}]"
-            if vectors and kind == "in":
-                out.extend([f"{declared} = {{", *rows(_vector(vectors[0], field)), "};"])
+            if vector is not None and kind == "in":
+                out.extend([f"{declared} = {{", *rows(vector), "};"])
             else:
                 out.line(f"{declared}{_zeros(field) if const else ''};")
-            if vectors and kind == "out":
-                expected = f"static {const_type(field.type.dtype)} want_{field.c_name}[{size}]"
-                out.extend([f"{expected} = {{", *rows(_vector(vectors[1], field)), "};"])
+            if vector is not None and kind == "out" and vector.size:
+                own = const_type(field.type.dtype)
+                expected = f"static {own} want_{field.c_name}[{vector.size}]"
+                out.extend([f"{expected} = {{", *rows(vector), "};"])
     out.line()
     arena = 0 if layout.on_heap else layout.program.arena_bytes
     out.line(f"static unsigned char arena[{arena + ALIGN}];")
@@ -138,7 +142,7 @@ def _sizes(layout: Layout, given: Mapping[str, Array] | None) -> dict[str, int]:
     """Values of the fields for symbols: from the shapes of the vectors, else the greatest."""
     found: dict[Symbol, int] = {}
     if given is not None:
-        shapes = [np.shape(given[f.name]) for f in layout.inputs]
+        shapes = [np.shape(_vector(given, f)) for f in layout.inputs]
         found = input_sizes([f.type for f in layout.inputs], shapes)
     return {name: found.get(s, s.bound) for s, name in layout.input_symbols.items()}
 

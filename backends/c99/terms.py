@@ -29,6 +29,7 @@ from dlc.ir.types import DType
 
 COMPUTABLE = FLOATS | INTEGERS | {DType.BOOL}
 CONVERTIBLE = COMPUTABLE | NARROW_FLOATS | frozenset(NARROW_INTEGERS)
+_PARSED = frozenset({DType.F32, DType.F64, DType.I64, DType.U64})  # what a string is read as
 _INTEGER_FUNCTIONS = frozenset(
     {"add", "sub", "mul", "neg", "div", "pow", "fmod", "max", "min", "abs", "sign",
      "bitand", "bitor", "bitxor", "bitnot", "shl", "shr"}
@@ -168,7 +169,8 @@ class Terms:
         step = _between(source, target)
         if step is not None:
             return self._cast(target, self._cast(step, operand))
-        if not {source, target} <= CONVERTIBLE or target is DType.F8E8M0:
+        known = {source, target} <= CONVERTIBLE or (source is DType.STRING and target in _PARSED)
+        if not known or target is DType.F8E8M0:
             raise UnsupportedError(
                 f"a cast from {source.value} to {target.value} cannot be compiled to C yet"
             )
@@ -197,6 +199,12 @@ class Terms:
 
 def _between(source: DType, target: DType) -> DType | None:
     """The dtype a conversion goes through: C converts narrow types from and to few others."""
+    if source is DType.STRING:
+        if target in _PARSED:
+            return None
+        if target.is_integer:
+            return DType.I64
+        return DType.F32 if target in NARROW_FLOATS and target is not DType.F16 else DType.F64
     if source in NARROW_FLOATS:
         return None if target is DType.F32 else DType.F32
     if source in NARROW_INTEGERS:
