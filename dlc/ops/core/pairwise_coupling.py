@@ -74,7 +74,7 @@ class PairwiseCoupling(CoreOperator):
         return Cost(results[0].capacity * self.classes, moved)
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
+        classes = self.classes
         arguments = (Access(Result()), Access(Operand(0)), Access(Scratch()))
-        rows, classes = results[0].dims
-        kernel = Kernel("dlc_pairwise_coupling_f32", (*arguments, rows, classes))
+        kernel = Kernel("dlc_pairwise_coupling_f32", (*arguments, results[0].shape[0], classes))
         return Emission((kernel,), scratch=4 * classes * (classes + 1))

@@ -67,7 +67,10 @@ class TreeEnsemble(CoreOperator):
         assert operands[0] is not None
         tables = [array for array in constants[1:] if array is not None]
         self.require(len(tables) == 6, "C4", "has tables that are not constants")
-        self._check(operands[0].with_shape(operands[0].shape[1:]).dims[0], tables)
+        features = operands[0].shape[1]
+        self.require(isinstance(features, int), "C2", f"{operands[0]} has no fixed features")
+        assert isinstance(features, int)
+        self._check(features, tables)
         return result
 
     def _check(self, features: int, tables: Sequence[Array]) -> None:
@@ -111,7 +114,7 @@ class TreeEnsemble(CoreOperator):
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
         x, roots = operands[0], operands[3]
         reads = [Access(Operand(i)) for i in range(7)]
-        sizes: list[Argument] = [*x.dims, roots.dims[0], self.targets, self.test]
+        sizes: list[Argument] = [*x.shape, roots.dims[0], self.targets, self.test]
         kernel = f"dlc_tree_ensemble_{self.function}_{x.dtype.value}"
         return Emission((Kernel(kernel, (Access(Result()), *reads, *sizes)),))
 

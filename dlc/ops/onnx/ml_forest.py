@@ -188,19 +188,19 @@ def _forest(operator: OnnxOperator, columns: Sequence[Array], roots: Array, leav
     def renumbered(where: Array) -> Array:
         return np.where(where < 0, where, rank[np.maximum(where, 0)])
 
-    rows = [features[order], tests[order], renumbered(yes[order]), renumbered(no[order])]
-    nodes, thresholds = np.stack(rows, 1), values[order]
+    parts = [features[order], tests[order], renumbered(yes[order]), renumbered(no[order])]
+    nodes, thresholds = np.stack(parts, 1), values[order]
     if not order:  # single leaves; no table is empty
         nodes, thresholds = np.array([[0, 0, -1, -1]]), np.zeros(1, values.dtype)
     by_leaf = np.argsort(owner, kind="stable")
     starts = np.searchsorted(owner[by_leaf], np.arange(leaves + 1))
-    tables = (nodes, renumbered(roots), starts, ids[by_leaf])
+    tables: list[Array] = [nodes, renumbered(roots), starts, ids[by_leaf]]
     if any(array.size and np.abs(array).max() >= 2**31 for array in tables):
         raise VerifyError(f"{operator.label}: a number in its trees has more than 32 bits")
-    nodes, roots, starts, ids = (array.astype(np.int32) for array in tables)
     if not ids.size:
         raise UnsupportedError(f"{operator.label}: no leaf has a weight")
-    return Forest(nodes, thresholds, roots, starts, ids, weights[by_leaf])
+    rows, heads, firsts, targets = (array.astype(np.int32) for array in tables)
+    return Forest(rows, thresholds, heads, firsts, targets, weights[by_leaf])
 
 
 def _parents_first(

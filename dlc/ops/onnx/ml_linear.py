@@ -21,6 +21,7 @@ from dlc.ops.onnx.ml_scores import (
     table,
     transformed,
     two_scores,
+    width,
 )
 
 
@@ -37,7 +38,7 @@ def linear_regressor(call: Call, x: Value) -> Value:
     x = cast(matrix(call, x), DType.F32)
     targets = int(call.attr("targets"))
     bias = numbers(call, "intercepts")
-    weights = table(call, "coefficients", targets, x.type.dims[-1])
+    weights = table(call, "coefficients", targets, width(call, x))
     scores = scores_of(x, weights, bias if len(bias) == targets else None)
     return transformed(call, scores, call.attr("post_transform"))
 
@@ -46,7 +47,7 @@ def linear_regressor(call: Call, x: Value) -> Value:
 def linear_classifier(call: Call, x: Value) -> Sequence[Value]:
     """One score for two labels stands for the second; the first then scores one minus it."""
     x = cast(matrix(call, x), DType.F32)
-    weights = table(call, "coefficients", None, x.type.dims[-1])
+    weights = table(call, "coefficients", None, width(call, x))
     bias = numbers(call, "intercepts")
     if len(bias) not in (0, len(weights)):
         raise call.unsupported(f"{len(bias)} intercepts for {len(weights)} rows of coefficients")

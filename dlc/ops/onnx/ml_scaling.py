@@ -7,7 +7,7 @@ from dlc.ir.operator import Array
 from dlc.ir.types import DType
 from dlc.ops.build import cast, concat, constant, map_, pad, reduce, slice_
 from dlc.ops.onnx.expansion import Call, expansion
-from dlc.ops.onnx.ml_scores import ML, matrix, numbers, real
+from dlc.ops.onnx.ml_scores import ML, matrix, numbers, real, width
 
 #: what a row is divided by: function, element, epilogue of a reduction
 _NORMS = {
@@ -20,7 +20,7 @@ _NORMS = {
 def _for_each_feature(call: Call, x: Value, array: Array, name: str) -> Value:
     """One number, or one for each feature (the second axis, of a vector the first)."""
     axis = min(x.type.rank - 1, 1)
-    if axis < 0 or (len(array) != 1 and len(array) != x.type.dims[axis]):
+    if axis < 0 or len(array) not in (1, x.type.shape[axis]):
         raise call.unsupported(f"{name} has {len(array)} numbers for operand {x.type}")
     shape = [-1 if i == axis else 1 for i in range(x.type.rank)]
     return constant(x, array.reshape(shape), x.type.dtype)
@@ -63,7 +63,7 @@ def imputer(call: Call, x: Value) -> Value:
     if found.size == 0:
         raise call.unsupported(f"it has no imputed_value_{kind}s for operand {x.type}")
     missing = "isnan(a0)" if replaced != replaced else f"eq(a0, {replaced})"
-    fitting = found if found.size == x.type.dims[min(x.type.rank - 1, 1)] else found[:1]
+    fitting = found if found.size == x.type.shape[min(x.type.rank - 1, 1)] else found[:1]
     values = _for_each_feature(call, x, fitting, "imputed_values")
     return map_(f"select({missing}, a1, a0)", x, values)
 
@@ -72,13 +72,14 @@ def imputer(call: Call, x: Value) -> Value:
 def feature_vectorizer(call: Call, *operands: Value) -> Value:
     """Operands side by side, each cut, or filled with 0, to its ``inputdimensions``."""
     parts = [cast(matrix(call, x), DType.F32) for x in operands]
-    sizes = call.attr("inputdimensions") or [x.type.dims[1] for x in parts]
+    sizes = call.attr("inputdimensions") or [width(call, x) for x in parts]
     if len(sizes) != len(parts) or min(sizes) < 0:
         raise call.unsupported(f"{len(sizes)} inputdimensions for {len(parts)} operands")
-    return concat([_fitted(x, size) for x, size in zip(parts, sizes, strict=True)], 1)
+    return concat(
+        [_fitted(x, width(call, x), size) for x, size in zip(parts, sizes, strict=True)], 1
+    )
 
 
-def _fitted(x: Value, size: int) -> Value:
-    rows, features = x.type.dims
-    cut = slice_(x, [0, 0], [rows, min(size, features)])
+def _fitted(x: Value, features: int, size: int) -> Value:
+    cut = slice_(x, [0, 0], [x.type.shape[0], min(size, features)])
     return pad(cut, [0, 0], [0, max(size - features, 0)])

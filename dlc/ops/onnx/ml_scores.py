@@ -38,6 +38,14 @@ def matrix(call: Call, x: Value) -> Value:
     return x
 
 
+def width(call: Call, x: Value) -> int:
+    """How many features the rows of ``x`` have."""
+    size = x.type.shape[-1]
+    if not isinstance(size, int):
+        raise call.unsupported(f"the number of features of its operand {x.type} is not fixed")
+    return size
+
+
 def real(x: Value) -> Value:
     """The operand as floats: integers become f32."""
     return x if x.type.dtype.is_float else cast(x, DType.F32)
@@ -46,8 +54,8 @@ def real(x: Value) -> Value:
 def numbers(call: Call, name: str, dtype: DType = DType.F32) -> Array:
     """An attribute that is a list, or a tensor under its name ``..._as_tensor``; empty if absent."""
     found = call.attr(name) or call.attr(f"{name}_as_tensor") or ()
-    array = found.array.ravel() if isinstance(found, Data) else np.asarray(found)
-    return array.astype(dtype.numpy)
+    array: Array = np.asarray(found.array if isinstance(found, Data) else found)
+    return array.ravel().astype(dtype.numpy)
 
 
 def table(call: Call, name: str, rows: int | None, cols: int) -> Array:
@@ -68,7 +76,7 @@ def vector(call: Call, name: str, size: int) -> Array:
 def transformed(call: Call, scores: Value, kind: str) -> Value:
     """Scores [rows, n] after a ``post_transform``; a single score is only transformed by PROBIT."""
     if kind in ("SOFTMAX", "SOFTMAX_ZERO"):
-        return scores if scores.type.dims[1] == 1 else _softmax(scores, kind == "SOFTMAX_ZERO")
+        return scores if scores.type.shape[1] == 1 else _softmax(scores, kind == "SOFTMAX_ZERO")
     if kind not in _EACH:
         raise call.unsupported(f"there is no post_transform {kind!r}")
     if kind == "LOGISTIC" and scores.type.shape[1] == 1:
@@ -103,7 +111,7 @@ def pick(index: Value, entries: Array) -> Value:
 
 def best(call: Call, scores: Value, entries: Array) -> Value:
     """The label of the highest score in each row of [rows, n], of equals the first."""
-    if scores.type.dims[1] != len(entries):
+    if scores.type.shape[1] != len(entries):
         raise call.unsupported(f"{len(entries)} labels for {scores.type.shape[1]} scores")
     return pick(reshape(arg_reduce("max", scores, 1), scores.type.shape[:1]), entries)
 

@@ -28,6 +28,7 @@ from dlc.ops.onnx.ml_scores import (
     transformed,
     two_scores,
     vector,
+    width,
 )
 
 
@@ -56,7 +57,7 @@ def _kernel(call: Call, x: Value, vectors: Array) -> Value:
 def svm_regressor(call: Call, x: Value) -> Value:
     """A one-class machine answers 1 or -1. Its ``post_transform`` does not count, as in onnxruntime."""
     x = cast(matrix(call, x), DType.F32)
-    count, features = int(call.attr("n_supports")), x.type.dims[1]
+    count, features = int(call.attr("n_supports")), width(call, x)
     bias = numbers(call, "rho")[:1]
     if count > 0:
         values = _kernel(call, x, table(call, "support_vectors", count, features))
@@ -76,7 +77,7 @@ def svm_classifier(call: Call, x: Value) -> Sequence[Value]:
         return _linear(call, x, names)
     if len(sizes) != len(names) or min(sizes) < 0 or len(sizes) < 2:
         raise call.unsupported(f"vectors_per_class {sizes} for {len(names)} classes")
-    values = _kernel(call, x, table(call, "support_vectors", sum(sizes), x.type.dims[1]))
+    values = _kernel(call, x, table(call, "support_vectors", sum(sizes), width(call, x)))
     pairs = list(combinations(range(len(sizes)), 2))
     weights = _pair_weights(table(call, "coefficients", len(sizes) - 1, sum(sizes)), sizes)
     scores = scores_of(values, weights, vector(call, "rho", len(pairs)))
@@ -123,7 +124,7 @@ def _linear(call: Call, x: Value, names: Array) -> tuple[Value, Value]:
     """Of two labels onnxruntime takes the second where any score is positive (not below a half,
     where no coefficient is negative).
     """
-    weights = table(call, "coefficients", len(names), x.type.dims[1])
+    weights = table(call, "coefficients", len(names), width(call, x))
     bias = numbers(call, "rho")[:1]
     scores = scores_of(x, weights, np.repeat(bias, len(names)) if bias.size else None)
     label = best(call, scores, names)

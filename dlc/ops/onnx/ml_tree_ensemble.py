@@ -57,8 +57,8 @@ def _features(call: Call, x: Value) -> Value:
 def _with_base(call: Call, scores: Value, base: Array) -> Value:
     if base.size == 0:
         return scores
-    if base.size not in (1, scores.type.dims[1]):
-        raise call.unsupported(f"{base.size} base_values for {scores.type.dims[1]} scores")
+    if base.size not in (1, scores.type.shape[1]):
+        raise call.unsupported(f"{base.size} base_values for {scores.type.shape[1]} scores")
     return map_("a0 + a1", scores, constant(scores, base, scores.type.dtype))
 
 
