@@ -12,31 +12,36 @@ import numpy as np
 
 from dlc.ir.expr import Expr
 from dlc.ir.operator import Array
+from dlc.ir.sizes import Dim, floordiv, maximum
 from dlc.ir.types import TensorType, strides_of
 from dlc.ops.emission import (
     Acc,
     Access,
     Accumulate,
     Affine,
-    Emission,
     Index,
     Nest,
     Operand,
+    Part,
     Result,
     Tile,
 )  # fmt: skip
 from dlc.ops.nest import broadcast_strides, merge_loops
 from dlc.ops.tiling import blocks
 
-Sizes = tuple[int, ...]
+Sizes = tuple[Dim, ...]
 
 
-def output_sizes(image: Sequence[int], kernel: Sequence[int], strides: Sequence[int],
-                 pads: Sequence[int], dilations: Sequence[int]) -> Sizes:  # fmt: skip
-    """Windows that fit into the padded image along each axis (0 or less: none does)."""
+def output_sizes(image: Sequence[Dim], kernel: Sequence[Dim], strides: Sequence[int],
+                 pads: Sequence[Dim], dilations: Sequence[int]) -> Sizes:  # fmt: skip
+    """Windows that fit into the padded image along each axis, 0 where none does."""
     rank = len(kernel)
     return tuple(
-        (image[i] + pads[i] + pads[rank + i] - (kernel[i] - 1) * dilations[i] - 1) // strides[i] + 1
+        maximum(
+            (image[i] + pads[i] + pads[rank + i] - (kernel[i] - 1) * dilations[i] - 1) // strides[i]
+            + 1,
+            0,
+        )
         for i in range(rank)
     )
 
@@ -63,19 +68,19 @@ def windows(
     return view[(Ellipsis, *steps)]
 
 
-def three(values: Sequence[int], fill: int) -> Sizes:
+def three(values: Sequence[Dim], fill: int) -> Sizes:
     """Sizes of 1 to 3 spatial axes as those of three."""
     return (fill,) * (3 - len(values)) + tuple(values)
 
 
-def as_3d(shape: Sequence[int], rank: int) -> Sizes:
+def as_3d(shape: Sequence[Dim], rank: int) -> Sizes:
     """A shape that broadcasts to ``rank`` dims, as one that broadcasts to (N, C, D, H, W)."""
     full = (1,) * (rank - len(shape)) + tuple(shape)
     return full[:2] + three(full[2:], 1)
 
 
-def window_sizes(image: Sequence[int], kernel: Sequence[int], strides: Sequence[int],
-                 begins: Sequence[int], dilations: Sequence[int]) -> Sizes:  # fmt: skip
+def window_sizes(image: Sequence[Dim], kernel: Sequence[Dim], strides: Sequence[int],
+                 begins: Sequence[Dim], dilations: Sequence[int]) -> Sizes:  # fmt: skip
     """The arguments D.. KD.. SD.. PD.. DD.. every window kernel takes."""
     return (
         *three(image, 1),
@@ -87,8 +92,8 @@ def window_sizes(image: Sequence[int], kernel: Sequence[int], strides: Sequence[
 
 
 def window_tiles(kernel: str, operands: Sequence[TensorType], result: TensorType, epilogue: Expr, *,
-                 groups: int, main: Sequence[Sizes], sizes: Sizes, rows: bool = True,
-                 rows_first: bool = False) -> Emission:  # fmt: skip
+                 groups: Dim, main: Sequence[Sizes], sizes: Sizes, rows: bool = True,
+                 rows_first: bool = False) -> tuple[Part, ...]:  # fmt: skip
     """Tiles of output channels x output columns.
 
     ``main`` gives for each main operand its strides along (image, group, channel in group);
@@ -96,10 +101,10 @@ def window_tiles(kernel: str, operands: Sequence[TensorType], result: TensorType
     visits the whole image before the next does (else each line of the image visits all channels).
     """
     rank = result.rank
-    n, channels, *out = as_3d(result.dims, rank)
-    per_group = channels // groups if groups else 0
+    n, channels, *out = as_3d(result.shape, rank)
+    per_group = floordiv(channels, groups)
 
-    def walk(strides: Sequence[int]) -> Affine:
+    def walk(strides: Sequence[Dim]) -> Affine:
         sn, sc, sd, sh, sw = strides
         return Affine(0, (sn, sc * per_group, sd, sh, sc, sw))
 
@@ -110,12 +115,12 @@ def window_tiles(kernel: str, operands: Sequence[TensorType], result: TensorType
     position = [Affine(0, tuple(int(i == axis) for i in range(6))) for axis in (2, 3, 5)]
     full = (n, channels, *out)
     reads = [
-        Access(Operand(i), walk(broadcast_strides(as_3d(t.dims, rank), full)))
+        Access(Operand(i), walk(broadcast_strides(as_3d(t.shape, rank), full)))
         for i, t in enumerate(operands) if i >= len(main)
     ]  # fmt: skip
     write = walk(strides_of(full))
     tiles = []
-    outer = (n, groups, *out[:2])
+    outer: Sizes = (n, groups, *out[:2])
     for block in blocks(outer, per_group, out[2], rows_at=2 if rows_first else 4):
         tiles.append(Tile(
             block.outer, block.rows, block.cols, kernel,
@@ -125,25 +130,25 @@ def window_tiles(kernel: str, operands: Sequence[TensorType], result: TensorType
             Access(Result(), block.element(write)), epilogue,
             tuple(Access(a.buffer, block.element(a.index)) for a in reads),
         ))  # fmt: skip
-    return Emission(tuple(tiles))
+    return tuple(tiles)
 
 
-def window_nest(operands: Sequence[TensorType], result: TensorType, epilogue: Expr, *, groups: int,
-                main: Sequence[Sizes], inner: Sizes, expr: Expr, function: str) -> Emission:  # fmt: skip
+def window_nest(operands: Sequence[TensorType], result: TensorType, epilogue: Expr, *, groups: Dim,
+                main: Sequence[Sizes], inner: Sizes, expr: Expr, function: str) -> Nest:  # fmt: skip
     """One loop nest for windows without padding, in any dtype.
 
     ``main`` gives for each main operand its strides along (image, group, channel in group,
     outputs..., inner...); the loops ``inner`` are accumulated with ``function``.
     """
-    shape = result.dims
-    outer = (shape[0], groups, shape[1] // groups if groups else 0, *shape[2:])
+    shape = result.shape
+    outer: Sizes = (shape[0], groups, floordiv(shape[1], groups), *shape[2:])
 
-    def walk(strides: Sequence[int]) -> Affine:
+    def walk(strides: Sequence[Dim]) -> Affine:
         return Affine(0, (strides[0], strides[1] * outer[2], *strides[1:]))
 
     split = len(outer)
     stores = [walk(strides_of(shape))]
-    stores += [walk(broadcast_strides(t.dims, shape)) for t in operands[len(main) :]]
+    stores += [walk(broadcast_strides(t.shape, shape)) for t in operands[len(main) :]]
     loads = [Affine(0, strides) for strides in main]
     outside, merged = merge_loops(outer, [*(Affine(0, a.strides[:split]) for a in loads), *stores])
     inside, tails = merge_loops(inner, [Affine(0, a.strides[split:]) for a in loads])
@@ -156,5 +161,4 @@ def window_nest(operands: Sequence[TensorType], result: TensorType, epilogue: Ex
         function, len(inside), epilogue,
         tuple(Access(Operand(len(main) + i), a) for i, a in enumerate(extras)),
     )  # fmt: skip
-    nest = Nest(outside + inside, tuple(reads), Access(Result(), write), expr, accumulate)
-    return Emission((nest,))
+    return Nest(outside + inside, tuple(reads), Access(Result(), write), expr, accumulate)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import fields, is_dataclass
+from dataclasses import fields, is_dataclass, replace
 from typing import Any
 
 import emission_machine
@@ -12,16 +12,19 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dlc.ir.expr import parse_expr
+from dlc.ir.expr import A0, parse_expr
 from dlc.ir.sizes import Dim, Size, Symbol, substitute, symbols_of
 from dlc.ir.types import DType, TensorType
 from dlc.ops.core.broadcast import Broadcast
 from dlc.ops.core.concat import Concat
 from dlc.ops.core.contract import Contract
+from dlc.ops.core.conv import Conv
+from dlc.ops.core.conv_transpose import ConvTranspose
 from dlc.ops.core.gather import Gather
 from dlc.ops.core.map import Map
 from dlc.ops.core.operator import CoreOperator
 from dlc.ops.core.pad import Pad
+from dlc.ops.core.pool import Pool
 from dlc.ops.core.reduce import Reduce
 from dlc.ops.core.reshape import Reshape
 from dlc.ops.core.slice import Slice
@@ -259,3 +262,59 @@ def test_what_is_proven_is_not_checked():
         emission = operator.emission(types, operator.infer(types))
         assert not any(isinstance(part, Check) for part in emission.parts), operator
         assert set(symbols_of(tuple(t.shape for t in operator.infer(types)))) <= {N, M}
+
+
+def image(drawn: Drawn, batch_and_channels: tuple[Dim, Dim]) -> tuple[Dim, ...]:
+    return (*batch_and_channels, *drawn.shape(3, 9, rank=(1, 2)))
+
+
+@EXAMPLES
+@given(st.data())
+def test_conv(data):
+    drawn = Drawn(data)
+    groups, depth = data.draw(st.sampled_from([(1, 1), (1, 3), (2, 1), (2, 2)]))
+    x = image(drawn, (drawn.size(0, 2), drawn.like(groups * depth)))
+    rank = len(x) - 2
+    kernel = [drawn.size(1, 3) for _ in range(rank)]
+    strides, dilations = (data.draw(st.tuples(*[st.integers(1, 2)] * rank)) for _ in range(2))
+    spread = [(drawn.at(k) - 1) * d for k, d in zip(kernel, dilations, strict=True)]
+    pads = tuple(drawn.like(data.draw(st.integers(max(s - 2, 0), s))) for s in spread * 2)
+    w = (drawn.like(groups * 2), drawn.like(depth), *kernel)
+    operator = Conv(strides, pads, dilations, groups, epilogue=parse_expr("a0 + a1"))
+    result = replace(operator, epilogue=A0).infer([f32(x), f32(w)])[0]
+    agree(operator, [f32(x), f32(w), f32(drawn.narrowed(result.shape))], drawn.values)
+    pointwise = Conv((1,) * rank, (0,) * 2 * rank, (1,) * rank, groups)
+    agree(pointwise, [f32(x), f32((*w[:2], *[1] * rank))], drawn.values)
+    plain = replace(operator, pads=(0,) * 2 * rank, dilations=(1,) * rank, epilogue=A0)
+    f64 = [TensorType(DType.F64, shape) for shape in (x, w)]
+    agree(plain, f64, drawn.values)
+
+
+@EXAMPLES
+@given(st.data())
+def test_pool(data):
+    drawn = Drawn(data)
+    x = image(drawn, (drawn.size(0, 2), drawn.size(0, 3)))
+    rank = len(x) - 2
+    kernel, strides, dilations = (
+        data.draw(st.tuples(*[st.integers(1, high)] * rank)) for high in (3, 2, 1)
+    )
+    pads = tuple(drawn.like(data.draw(st.integers(0, k - 1))) for k in kernel * 2)
+    overhang = tuple(drawn.size(0, 1) for _ in kernel)
+    for kind in ("max", "avg"):
+        operator = Pool(kind, kernel, strides, pads, dilations, overhang, data.draw(st.booleans()))
+        agree(operator, [f32(x)], drawn.values)
+
+
+@EXAMPLES
+@given(st.data())
+def test_conv_transpose(data):
+    drawn = Drawn(data)
+    groups, depth = data.draw(st.sampled_from([(1, 1), (1, 3), (2, 1), (2, 2)]))
+    channels = drawn.like(groups * depth)
+    x = (drawn.size(0, 2), channels, *drawn.shape(3, 5, rank=(1, 2)))
+    rank = len(x) - 2
+    strides, dilations = (data.draw(st.tuples(*[st.integers(1, 2)] * rank)) for _ in range(2))
+    pads = (*(drawn.size(0, 1) for _ in range(rank)), *(drawn.size(-1, 1) for _ in range(rank)))
+    w = (drawn.like(groups * depth), drawn.like(2), *(drawn.size(1, 3) for _ in range(rank)))
+    agree(ConvTranspose(strides, pads, dilations, groups), [f32(x), f32(w)], drawn.values)

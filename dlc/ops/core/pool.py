@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,11 +12,13 @@ import numpy as np
 from dlc.errors import UnsupportedError
 from dlc.ir.expr import A0, Arg, Call, Const
 from dlc.ir.operator import Array
+from dlc.ir.sizes import Dim, bound_of, product
 from dlc.ir.types import DType, TensorType, strides_of
 from dlc.ops.core.epilogue import WithEpilogue, wide
-from dlc.ops.core.operator import OnnxBody
+from dlc.ops.core.operator import Condition, OnnxBody
 from dlc.ops.core.reduce import identity
-from dlc.ops.emission import Emission
+from dlc.ops.emission import Emission, Nest
+from dlc.ops.nest import not_negative
 from dlc.ops.window import (
     output_sizes,
     pad_image,
@@ -37,26 +39,27 @@ class Pool(WithEpilogue):
     of each axis (ONNX's ceil_mode): those positions never count. A window without any element that
     counts gives the least value of the dtype (-inf) as a maximum, 0 as a mean.
 
-    C1: x has rank 3 to 5, only its batch dim may be symbolic; a mean needs a float dtype.
+    C1: x has rank 3 to 5; a mean needs a float dtype.
     C2: kernel, strides and dilations have one positive entry, overhang one and pads two
         non-negative ones, a spatial axis.
-    C3: the spread of the kernel fits into the padded image.
+    C3: the spread of the kernel fits into the padded image; where the image is known only at run
+        time and too small, the result is empty.
     """
 
     name: ClassVar[str] = "pool"
     kind: str
     kernel: tuple[int, ...]
     strides: tuple[int, ...]
-    pads: tuple[int, ...]
+    pads: tuple[Dim, ...]
     dilations: tuple[int, ...]
-    overhang: tuple[int, ...]
+    overhang: tuple[Dim, ...]
     include_pad: bool = False
 
-    def _reach(self) -> tuple[int, ...]:
+    def _reach(self) -> tuple[Dim, ...]:
         """Pads, overhang included."""
         rank = len(self.kernel)
         ends = zip(self.pads[rank:], self.overhang, strict=True)
-        return (*self.pads[:rank], *map(sum, ends))
+        return (*self.pads[:rank], *(pad + more for pad, more in ends))
 
     def accumulated(self, main: Sequence[TensorType]) -> TensorType:
         (x,) = main
@@ -64,23 +67,28 @@ class Pool(WithEpilogue):
         self.require(self.kind == "max" or (self.kind == "avg" and x.dtype.is_float), "C1",
                      f"kind {self.kind!r} does not suit {x}")  # fmt: skip
         rank = x.rank - 2
-        positive, other = (self.kernel, self.strides, self.dilations), self.pads + self.overhang
+        positive = (self.kernel, self.strides, self.dilations)
         self.require(
             all(len(values) == rank and min(values) > 0 for values in positive)
-            and len(self.overhang) == rank and len(self.pads) == 2 * rank and min(other) >= 0,
+            and len(self.overhang) == rank and len(self.pads) == 2 * rank,
             "C2", f"kernel, strides, pads or dilations do not suit {rank} spatial axes",
         )  # fmt: skip
-        image = x.with_shape(x.shape[2:]).dims
-        out = output_sizes(image, self.kernel, self.strides, self._reach(), self.dilations)
-        self.require(min(out) > 0, "C3", f"kernel {self.kernel} does not fit into {x}")
+        out = output_sizes(x.shape[2:], self.kernel, self.strides, self._reach(), self.dilations)
+        fits = all(bound_of(size) > 0 for size in out)
+        self.require(fits, "C3", f"kernel {self.kernel} does not fit into {x}")
         return x.with_shape((*x.shape[:2], *out))
+
+    def main_conditions(self, main: Sequence[TensorType]) -> Iterator[Condition]:
+        yield not_negative((*self.pads, *self.overhang)), "C2", "a pad is negative"
 
     def accumulate(self, main: Sequence[Array]) -> Array:
         x, rank = main[0], len(self.kernel)
         if self.kind == "avg":
             x = wide(x)
         fill = identity("max", x.dtype) if self.kind == "max" else 0
-        view = windows(pad_image(x, self._reach(), fill), self.kernel, self.strides, self.dilations)
+        view = windows(
+            pad_image(x, self.fixed(self._reach()), fill), self.kernel, self.strides, self.dilations
+        )
         combine = np.maximum if self.kind == "max" else np.add
         each = (view[(Ellipsis, *k)] for k in np.ndindex(*self.kernel))
         result = np.array(next(each))
@@ -92,33 +100,35 @@ class Pool(WithEpilogue):
 
     def _counts(self, image: Sequence[int], dtype: np.dtype[np.generic]) -> Array:
         """How many elements each window of the image divides by."""
-        padded = pad_image(np.ones(image, dtype), self.pads, int(self.include_pad))
-        padded = pad_image(padded, (0,) * len(image) + self.overhang, 0)
+        padded = pad_image(np.ones(image, dtype), self.fixed(self.pads), int(self.include_pad))
+        padded = pad_image(padded, (0,) * len(image) + self.fixed(self.overhang), 0)
         view = windows(padded, self.kernel, self.strides, self.dilations)
         counts: Array = view.sum(axis=tuple(range(len(image), 2 * len(image))))
         return counts
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
         x, result, rank = operands[0], results[0], len(self.kernel)
+        checks = self.checks(operands)
         if x.dtype is not DType.F32:
-            return self._nest(operands, result)
-        image = x.dims[2:]
+            return Emission((*checks, self._nest(operands, result)))
+        image = x.shape[2:]
         sizes = window_sizes(image, self.kernel, self.strides, self.pads[:rank], self.dilations)
         if self.kind == "avg":
             sizes += (*three(self.pads[rank:], 0), int(self.include_pad))
-        pixels = math.prod(image)
-        return window_tiles(
-            f"dlc_{self.kind}_pool_tile_f32", operands, result, self.epilogue, groups=x.dims[1],
-            main=[(x.dims[1] * pixels, pixels, 0)], sizes=sizes, rows=False,
+        pixels = product(image)
+        tiles = window_tiles(
+            f"dlc_{self.kind}_pool_tile_f32", operands, result, self.epilogue, groups=x.shape[1],
+            main=[(x.shape[1] * pixels, pixels, 0)], sizes=sizes, rows=False,
         )  # fmt: skip
+        return Emission((*checks, *tiles))
 
-    def _nest(self, operands: Sequence[TensorType], result: TensorType) -> Emission:
+    def _nest(self, operands: Sequence[TensorType], result: TensorType) -> Nest:
         x = operands[0]
-        if any(self._reach()):
+        if any(pad != 0 for pad in self._reach()):
             raise UnsupportedError(
                 f"{self.kind} pool of {x.dtype.value} with padding has no kernel"
             )
-        sn, sc, *steps = strides_of(x.dims)
+        sn, sc, *steps = strides_of(x.shape)
         moved = [s * step for s, step in zip(steps, self.strides, strict=True)]
         spread = [s * step for s, step in zip(steps, self.dilations, strict=True)]
         whole, epilogue = Const(1.0 / math.prod(self.kernel)), self.epilogue
@@ -126,7 +136,7 @@ class Pool(WithEpilogue):
             mean = Call("mul", (A0, whole))
             epilogue = epilogue.substitute(lambda i: Arg(i) if i else mean)
         return window_nest(
-            operands, result, epilogue, groups=x.dims[1], main=[(sn, sc, 0, *moved, *spread)],
+            operands, result, epilogue, groups=x.shape[1], main=[(sn, sc, 0, *moved, *spread)],
             inner=self.kernel, expr=A0, function="max" if self.kind == "max" else "add",
         )  # fmt: skip
 
@@ -135,6 +145,6 @@ class Pool(WithEpilogue):
         means = {"count_include_pad": int(self.include_pad)} if self.kind == "avg" else {}
         return body.node(
             "AveragePool" if means else "MaxPool", main, kernel_shape=self.kernel,
-            strides=self.strides, pads=self.pads, dilations=self.dilations,
-            ceil_mode=int(any(self.overhang)), **means,
+            strides=self.strides, pads=self.fixed(self.pads), dilations=self.dilations,
+            ceil_mode=int(any(self.fixed(self.overhang))), **means,
         )  # fmt: skip
