@@ -71,7 +71,7 @@ def size_text(dim: Dim, name: Callable[[Symbol], str], headers: set[str], level:
 def failure_text(condition: Size, name: Callable[[Symbol], str], headers: set[str]) -> str:
     """C that is true where a condition is 0."""
     if isinstance(condition, Apply) and condition.function in _COMPARES:
-        left, right = (size_text(a, name, headers, SUM) for a in condition.arguments)
+        left, right = _sides(condition, name, headers)
         return f"{left} {'!=' if condition.function == 'equal' else '>='} {right}"
     return f"{size_text(condition, name, headers, SUM)} == 0"
 
@@ -114,14 +114,20 @@ def _apply(dim: Apply, name: Callable[[Symbol], str], headers: set[str]) -> Text
         return f"{chosen} ? {yes} : {no}", TERNARY
     left, right = dim.arguments
     if dim.function in _COMPARES:
-        sides = [size_text(d, name, headers, SUM) for d in (left, right)]
-        return f" {_COMPARES[dim.function]} ".join(sides), COMPARISON
+        return f" {_COMPARES[dim.function]} ".join(_sides(dim, name, headers)), COMPARISON
     if dim.function == "floordiv" and low_of(left) >= 0 and low_of(right) >= 1:
         dividend = size_text(left, name, headers, QUOTIENT)
         return f"{dividend} / {size_text(right, name, headers, UNARY)}", QUOTIENT
     headers.add(HEADER)
     arguments = ", ".join(size_text(d, name, headers) for d in (left, right))
     return f"{_CALLS[dim.function]}({arguments})", UNARY
+
+
+def _sides(compared: Apply, name: Callable[[Symbol], str], headers: set[str]) -> list[str]:
+    sides = compared.arguments
+    if compared.function == "equal" and isinstance(sides[0], int):
+        sides = sides[::-1]  # a constant comes second
+    return [size_text(side, name, headers, SUM) for side in sides]
 
 
 def _condition(condition: Dim, name: Callable[[Symbol], str], headers: set[str]) -> str:
