@@ -1,9 +1,9 @@
 /* dlc_cast_<type>_<type>: between the types C has not and f32, f64 or i32.
  *
- * f16, bf16, f8e4m3fn, f8e4m3fnuz, f8e5m2, f8e5m2fnuz and f4e2m1 are stored as their bits in
+ * f16, bf16, f8e4m3fn, f8e4m3fnuz, f8e5m2, f8e5m2fnuz, f6e2m3, f6e3m2 and f4e2m1 are stored as their bits in
  * uint16_t or uint8_t. To f32: exact. From f32 and f64: round half even, once (bf16: f64 through
  * f32); what is too large becomes infinity (f16, bf16, f8e5m2), NaN (the other f8) or the largest
- * value (f4e2m1, whose NaN becomes a zero of the other sign). NaN of f16 keeps the leading bits of
+ * value (f6, f4, whose NaN becomes a zero of the other sign). NaN of f16 keeps the leading bits of
  * its payload, others become the one quiet NaN. f8e8m0, to f32 only: 2^(x - 127), 255 being NaN.
  * i4, u4, i2, u2 are stored one a byte, whose upper bits count for nothing. From f32 and f64:
  * truncated, saturated, NaN 0; from i32: the lowest bits.
@@ -121,19 +121,24 @@ static inline float dlc_cast_f8e8m0_f32(uint8_t x) {
     return x == 255 ? DLC_NAN_F32 : dlc_from_bits_f32(x == 0 ? least : (uint32_t)x << 23);
 }
 
-static inline float dlc_cast_f4e2m1_f32(uint8_t x) {
-    const float plain = dlc_widen(x & 7u, 1, 1);
-    return (x & 8u) != 0 ? -plain : plain;
-}
+/* finite values only: a sign above a magnitude of which every pattern is a number */
+#define DLC_CAST_FINITE(name, M, bias, sign)                                                       \
+    static inline float dlc_cast_##name##_f32(uint8_t x) {                                         \
+        const float plain = dlc_widen(x & ((1u << (sign)) - 1u), M, bias);                         \
+        return (x >> (sign) & 1) != 0 ? -plain : plain;                                            \
+    }                                                                                              \
+    static inline uint8_t dlc_cast_f64_##name(double x) {                                          \
+        const uint32_t top = (1u << (sign)) - 1u, minus = dlc_negative(x);                         \
+        return (uint8_t)(x == x ? minus << (sign) | dlc_narrow(x, M, bias, top, top)               \
+                                : (1u - minus) << (sign));                                         \
+    }                                                                                              \
+    static inline uint8_t dlc_cast_f32_##name(float x) {                                           \
+        return dlc_cast_f64_##name((double)x);                                                     \
+    }
 
-static inline uint8_t dlc_cast_f64_f4e2m1(double x) {
-    return (uint8_t)(x == x ? dlc_negative(x) << 3 | dlc_narrow(x, 1, 1, 7u, 7u)
-                            : 8u & ~(dlc_negative(x) << 3));
-}
-
-static inline uint8_t dlc_cast_f32_f4e2m1(float x) {
-    return dlc_cast_f64_f4e2m1((double)x);
-}
+DLC_CAST_FINITE(f4e2m1, 1, 1, 3)
+DLC_CAST_FINITE(f6e2m3, 3, 1, 5)
+DLC_CAST_FINITE(f6e3m2, 2, 3, 5)
 
 #define DLC_CAST_BITS(T, name, plain, least, greatest, wrapped)                                    \
     static inline T dlc_cast_##name##_##plain(T x) {                                               \

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from dlc.ir.numerals import parsed
 from dlc.ir.types import DType
 
 Array = Any
@@ -82,7 +83,12 @@ def convert(array: Array, dtype: DType) -> Array:
     what does not fit becomes the nearest value that does, and NaN becomes 0.
     """
     array = np.asarray(array)
-    if not dtype.is_integer or not DType.of(array).is_float:
+    if array.dtype == object and dtype is not DType.STRING:
+        return parsed(array, dtype)
+    source = DType.of(array)
+    if not dtype.is_integer or not source.is_float:
+        if not array.dtype.isbuiltin and not dtype.numpy.isbuiltin:  # ml_dtypes has not every pair
+            array = array.astype(np.float64 if source.is_float else np.int64)
         return array.astype(dtype.numpy)
     wide = array.astype(np.float64)  # exact: no float is wider
     bits = int(dtype.value[1:])

@@ -16,8 +16,8 @@ _INTRODUCTION = """\
 # Kernels
 
 Plain C99, `static inline`, one header a kernel, in `kernels_c/`. No allocation, no global state, nothing
-of libc but memcpy, memset and, for strings, strcmp. A scalar function `f` on dtype `t` is `dlc_f_t` in `dlc_f.h`; errors are in
-units in the last place (ulp) against the exact result. Every statement here is tested in
+of libc but memcpy, memset and, for strings, strcmp and the strto family. A scalar function `f` on dtype
+`t` is `dlc_f_t` in `dlc_f.h`; errors are in units in the last place (ulp) against the exact result. Every statement here is tested in
 `tests/property/test_kernels_*.py`, with the address space around the arrays forbidden and undefined
 behaviour trapped; `docs/fuzzing_kernels.md` shows how.
 

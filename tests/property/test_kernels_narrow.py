@@ -11,7 +11,7 @@ from dlc.ir.types import DType
 from dlc.testing import special_values
 
 FLOATS = [DType.F16, DType.BF16, DType.F8E4M3FN, DType.F8E4M3FNUZ, DType.F8E5M2,
-          DType.F8E5M2FNUZ, DType.F4E2M1]  # fmt: skip
+          DType.F8E5M2FNUZ, DType.F6E2M3, DType.F6E3M2, DType.F4E2M1]  # fmt: skip
 INTEGERS = [DType.I4, DType.U4, DType.I2, DType.U2]
 WIDE = {DType.F32: "float", DType.F64: "double", DType.I32: "int32_t", DType.I8: "int8_t",
         DType.U8: "uint8_t"}  # fmt: skip
@@ -44,7 +44,7 @@ def wide_samples(dtype: DType) -> Array:
 
 @pytest.mark.parametrize("dtype", [*FLOATS, DType.F8E8M0], ids=lambda d: d.value)
 def test_every_narrow_float_widens_exactly(dtype: DType) -> None:
-    count = 16 if dtype is DType.F4E2M1 else 2 ** (8 * dtype.nbytes)
+    count = {"f4": 16, "f6": 64}.get(dtype.value[:2], 2 ** (8 * dtype.nbytes))
     bits = np.arange(count).astype(f"u{dtype.nbytes}")
     got, want = kernel(dtype, DType.F32)(bits), bits.view(dtype.numpy).astype(np.float32)
     same = (got.view(np.uint32) == want.view(np.uint32)) | (np.isnan(got) & np.isnan(want))

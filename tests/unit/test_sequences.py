@@ -158,7 +158,7 @@ def test_branches_give_sequences_of_one_length() -> None:
         return helper.make_graph(nodes, name, [], [sequence(name)])
 
     def chosen(other: str) -> onnx.ModelProto:
-        attributes = {"then_branch": branch("a", "x {0}"), "else_branch": branch("b", other)}
+        attributes: dict[str, Any] = {"then_branch": branch("a", "x {0}"), "else_branch": branch("b", other)}
         nodes = [helper.make_node("If", ["c"], ["y"], **attributes)]
         return model(nodes, [tensor("c", (), TensorProto.BOOL), tensor("x", (3,))], [sequence("y")])
 

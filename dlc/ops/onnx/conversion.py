@@ -9,12 +9,14 @@ from dlc.ir.types import DType
 from dlc.ops.build import cast, constant, map_, reshape, slice_
 from dlc.ops.onnx.elementwise import compute
 from dlc.ops.onnx.expansion import Call, expansion
+from dlc.ops.onnx.microscaling import power_of_two
 from dlc.ops.take import spread
 
 _CONVERTIBLE = {
     DType.F32, DType.F64, DType.F16, DType.BF16, DType.BOOL, DType.I8, DType.I16, DType.I32,
     DType.I64, DType.U8, DType.U16, DType.U32, DType.U64, DType.I4, DType.U4, DType.I2, DType.U2,
     DType.F8E4M3FN, DType.F8E4M3FNUZ, DType.F8E5M2, DType.F8E5M2FNUZ, DType.F4E2M1, DType.F8E8M0,
+    DType.F6E2M3, DType.F6E3M2,
 }  # fmt: skip
 #: the greatest finite value of the types that ONNX saturates to
 LARGEST = {
@@ -31,17 +33,26 @@ _QUANTISED = {
     *_WRAPPED,
     *LARGEST,
     DType.F4E2M1,
+    DType.F6E2M3,
+    DType.F6E3M2,
 }
 
 
 @expansion("Cast", "CastLike")
 def cast_(call: Call, x: Value, like: Value | None = None) -> Value:
     """Floats outside an integer type's range are undefined in ONNX; ``dlc.ir.scalars.convert`` defines ours."""
-    for dtype in (x.type.dtype, call.dtype):
-        if dtype not in _CONVERTIBLE or call.dtype is DType.F8E8M0:
-            raise call.unsupported(
-                f"no conversion between {x.type.dtype.value} and {call.dtype.value}"
-            )
+    source = x.type.dtype
+    if x.type.dtype is call.dtype:
+        return x
+    if (
+        source not in _CONVERTIBLE and source is not DType.STRING
+    ) or call.dtype not in _CONVERTIBLE:
+        reason = "; C has nowhere to put the text" if call.dtype is DType.STRING else ""
+        raise call.unsupported(f"no conversion from {source.value} to {call.dtype.value}{reason}")
+    if source is DType.STRING:
+        x = cast(x, DType.I64 if call.dtype.is_integer else DType.F64)
+    if call.dtype is DType.F8E8M0:
+        return power_of_two(call, x)
     largest = LARGEST.get(call.dtype)
     if largest is not None and call.attr("saturate", 1):
         return saturated(x, call.dtype)
