@@ -14,7 +14,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from dlc.errors import DlcError, InputError, ParseError
+from dlc.interp import drawn_sizes, largest
 from dlc.ir.graph import Graph
+from dlc.ir.sizes import Symbol
 from dlc.ir.types import DType, TensorType
 
 if TYPE_CHECKING:
@@ -214,8 +216,10 @@ def check(model: Any, *, inputs: Arrays | None = None, passes: str = "O2",
     types = {n: v.type for n, v in zip(graph.input_names, graph.inputs, strict=True)}
     worst: dict[str, Difference] = {}
     rng = np.random.default_rng(seed)
-    for _ in range(1 if inputs is not None else runs):
-        arrays = inputs if inputs is not None else random_inputs(types, rng)
+    for run in range(1 if inputs is not None else runs):
+        # the largest sizes first, then any
+        sizes = drawn_sizes(types.values(), rng) if run else {}
+        arrays = inputs if inputs is not None else random_inputs(types, rng, sizes)
         stage("running")
         got, expected = module.tensors(arrays), reference(arrays)
         for key, value in got.items():
@@ -281,11 +285,15 @@ def _declared_here(graph: Graph) -> str | None:
     return next((operator.label for operator in named if is_declared(operator)), None)
 
 
-def random_inputs(types: Mapping[str, TensorType], rng: np.random.Generator) -> Arrays:
-    """Inputs a network can bear: normal floats, small non-negative integers, fair booleans, words."""
+def random_inputs(types: Mapping[str, TensorType], rng: np.random.Generator,
+                  sizes: Mapping[Symbol, int] | None = None) -> Arrays:  # fmt: skip
+    """Inputs a network can bear: normal floats, small non-negative integers, fair booleans, words.
+
+    Symbols that ``sizes`` lacks have their greatest value.
+    """
     arrays: Arrays = {}
     for name, type in types.items():
-        shape, dtype = type.dims, type.dtype
+        shape, dtype = largest(type, sizes).dims, type.dtype
         if dtype is DType.STRING:
             arrays[name] = rng.choice(np.array(["", "text", "words"], object), shape)
         elif dtype.is_float or dtype in (DType.C64, DType.C128):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
@@ -10,7 +10,7 @@ from dlc.errors import InputError
 from dlc.ir.evaluate import evaluate_graph
 from dlc.ir.graph import Graph
 from dlc.ir.operator import Array
-from dlc.ir.sizes import Dim, Symbol, bound_of, low_of, substitute, symbols_of
+from dlc.ir.sizes import Symbol, bound_of, low_of, substitute, symbols_of
 from dlc.ir.types import DType, TensorType
 
 
@@ -55,10 +55,16 @@ def input_sizes(
     return sizes
 
 
-def largest(type: TensorType) -> TensorType:
-    """The static type a type is when every symbol has its greatest value."""
-    most: dict[Symbol, Dim] = {symbol: symbol.bound for symbol in symbols_of(type.shape)}
-    return type.with_shape(substitute(dim, most) for dim in type.shape)
+def largest(type: TensorType, sizes: Mapping[Symbol, int] | None = None) -> TensorType:
+    """The static type a type is when symbols have these values, those left out their greatest."""
+    values = {s: s.bound for s in symbols_of(type.shape)} | dict(sizes or {})
+    return type.with_shape(substitute(dim, values) for dim in type.shape)
+
+
+def drawn_sizes(types: Iterable[TensorType], rng: np.random.Generator) -> dict[Symbol, int]:
+    """A random value of every symbol in the types, none of them 0 where that can be."""
+    symbols = dict.fromkeys(s for type in types for s in symbols_of(type.shape))
+    return {s: int(rng.integers(min(max(s.low, 1), s.bound), s.bound + 1)) for s in symbols}
 
 
 def _check(name: str, type: TensorType, array: Array, sizes: Mapping[Symbol, int]) -> Array:

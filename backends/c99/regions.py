@@ -150,11 +150,11 @@ def write_repeat(repeat: Repeat, frame: Frame, out: Writer, bodies: Bodies) -> N
                 assert dtype is not None
                 out.line(f"{pointer_type(dtype)}const old = now{i};")
                 out.extend([f"now{i} = next{i};", f"next{i} = old;"])
-    for i, (state, home) in enumerate(zip(repeat.states, homes, strict=True)):
+    for i, (state, start) in enumerate(zip(repeat.states, homes, strict=True)):
         if state.count:
             frame.headers.add("string.h")
-            with out.block(f"if (now{i} != {home})"):
-                out.line(f"memcpy({home}, now{i}, {state.count} * sizeof(*now{i}));")
+            with out.block(f"if (now{i} != {start})"):
+                out.line(f"memcpy({start}, now{i}, {state.count} * sizeof(*now{i}));")
 
 
 def _write_call(call: Call, frame: Frame, out: Writer, bodies: Bodies,

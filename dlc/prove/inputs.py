@@ -8,8 +8,9 @@ from typing import Any
 
 import numpy as np
 
+from dlc.interp import drawn_sizes, largest
 from dlc.ir.operator import Array
-from dlc.ir.types import DType, Symbol, TensorType
+from dlc.ir.types import DType, TensorType
 
 #: how the inputs of run 0, 1, 2 ... are filled; see ``fill``
 KINDS = ("normal", "wild", "small")
@@ -33,14 +34,10 @@ def random_inputs(types: Mapping[str, TensorType], run: int, seed: int = 0) -> I
     """
     kind = KINDS[run % len(KINDS)]
     rng = np.random.default_rng([seed, run])
-    sizes: dict[Symbol, int] = {}
-    arrays = {}
-    for name, type in types.items():
-        for dim in type.shape:
-            if isinstance(dim, Symbol) and dim not in sizes:
-                sizes[dim] = int(rng.integers(1, dim.bound + 1)) if run % 2 else dim.bound
-        shape = tuple(dim if isinstance(dim, int) else sizes[dim] for dim in type.shape)
-        arrays[name] = fill(rng, kind, type.dtype, shape)
+    sizes = drawn_sizes(types.values(), rng) if run % 2 else {}
+    arrays = {
+        name: fill(rng, kind, type.dtype, largest(type, sizes).dims) for name, type in types.items()
+    }
     return Inputs(arrays, f"{kind} random inputs, run {run}", kind == "wild")
 
 

@@ -5,9 +5,10 @@ from __future__ import annotations
 import hypothesis
 from hypothesis import strategies as st
 
+from dlc.interp import largest
 from dlc.ir.graph import Graph
 from dlc.ir.operator import Array
-from dlc.ir.types import Symbol
+from dlc.ir.sizes import symbols_of
 from dlc.prove.reproducer import Recipe, reproducer_text
 from dlc.testing.values import arrays
 
@@ -20,15 +21,13 @@ def graph_inputs(
 
     ``special`` and ``huge`` as in ``arrays``.
     """
-    sizes: dict[Symbol, int] = {}
-    result = {}
-    for name, value in zip(graph.input_names, graph.inputs, strict=True):
-        for dim in value.type.shape:
-            if isinstance(dim, Symbol) and dim not in sizes:
-                sizes[dim] = draw(st.integers(1, dim.bound))
-        shape = [dim if isinstance(dim, int) else sizes[dim] for dim in value.type.shape]
-        result[name] = draw(arrays(value.type.dtype, shape, special=special, huge=huge))
-    return result
+    types = {name: v.type for name, v in zip(graph.input_names, graph.inputs, strict=True)}
+    symbols = dict.fromkeys(s for type in types.values() for s in symbols_of(type.shape))
+    sizes = {s: draw(st.integers(min(max(s.low, 1), s.bound), s.bound)) for s in symbols}
+    return {
+        name: draw(arrays(type.dtype, largest(type, sizes).dims, special=special, huge=huge))
+        for name, type in types.items()
+    }
 
 
 def reproducer(graph: Graph, pipeline: str, *, check: int = 3) -> str:
