@@ -15,6 +15,8 @@ from hypothesis import strategies as st
 from dlc.ir.expr import A0, parse_expr
 from dlc.ir.sizes import Dim, Size, Symbol, substitute, symbols_of
 from dlc.ir.types import DType, TensorType
+from dlc.ops.core.arg_reduce import ArgReduce
+from dlc.ops.core.bit_cast import BitCast
 from dlc.ops.core.broadcast import Broadcast
 from dlc.ops.core.concat import Concat
 from dlc.ops.core.contract import Contract
@@ -25,9 +27,16 @@ from dlc.ops.core.map import Map
 from dlc.ops.core.operator import CoreOperator
 from dlc.ops.core.pad import Pad
 from dlc.ops.core.pool import Pool
+from dlc.ops.core.random import Random
+from dlc.ops.core.recurrence import Recurrence
 from dlc.ops.core.reduce import Reduce
+from dlc.ops.core.resample import Resample
 from dlc.ops.core.reshape import Reshape
+from dlc.ops.core.roi_align import RoiAlign
+from dlc.ops.core.roi_max_pool import RoiMaxPool
+from dlc.ops.core.scatter import Scatter
 from dlc.ops.core.slice import Slice
+from dlc.ops.core.top_k import TopK
 from dlc.ops.core.transpose import Transpose
 from dlc.ops.emission import Check, Emission, Kernel
 
@@ -318,3 +327,48 @@ def test_conv_transpose(data):
     pads = (*(drawn.size(0, 1) for _ in range(rank)), *(drawn.size(-1, 1) for _ in range(rank)))
     w = (drawn.like(groups * depth), drawn.like(2), *(drawn.size(1, 3) for _ in range(rank)))
     agree(ConvTranspose(strides, pads, dilations, groups), [f32(x), f32(w)], drawn.values)
+
+
+@EXAMPLES
+@given(st.data())
+def test_along_an_axis(data):
+    drawn = Drawn(data)
+    shape = drawn.shape(1, rank=(1, 4))
+    axis = data.draw(st.integers(0, len(shape) - 1))
+    agree(ArgReduce("max", axis, True), [f32(shape)], drawn.values)
+    k = drawn.like(data.draw(st.integers(0, drawn.at(shape[axis]))))
+    agree(TopK(axis, k), [f32(shape)], drawn.values)
+    rows = drawn.size()
+    index = TensorType(DType.I64, (drawn.like(drawn.at(rows)),))
+    updates = f32((rows, *shape[1:]))
+    agree(Scatter("add"), [f32(shape), index, updates], drawn.values)
+    still = f32((*shape[:axis], 4, *shape[axis + 1 :]))
+    tables = [TensorType(DType.I32, (3, 2)), f32((3, 2))]
+    agree(Resample(axis), [still, *tables], drawn.values)
+    agree(BitCast(DType.I32), [f32(shape)], drawn.values)
+    agree(Random(shape, 7), [], drawn.values)
+
+
+@EXAMPLES
+@given(st.data())
+def test_recurrence(data):
+    drawn = Drawn(data)
+    steps, batch = drawn.shape(rank=(2, 2))
+    h, size = f32((batch, 3)), drawn.like(3)
+    lengths = TensorType(DType.I32, (batch,))
+    gru = Recurrence("gru", ("Sigmoid", "Tanh"), (0.0, 0.0), (0.0, 0.0))
+    types = [f32((steps, batch, 9)), f32((size, 9)), h, lengths, f32((size,))]
+    agree(gru, types, drawn.values)
+    lstm = Recurrence("lstm", ("Sigmoid", "Tanh", "Tanh"), (0.0,) * 3, (0.0,) * 3)
+    types = [f32((steps, batch, 12)), f32((size, 12)), h, lengths, h, f32((9,))]
+    agree(lstm, types, drawn.values)
+
+
+@EXAMPLES
+@given(st.data())
+def test_regions_of_interest(data):
+    drawn = Drawn(data)
+    x, regions = drawn.shape(1, rank=(4, 4)), drawn.size()
+    agree(RoiMaxPool((2, 2)), [f32(x), f32((regions, 5))], drawn.values)
+    image = TensorType(DType.I64, (drawn.like(drawn.at(regions)),))
+    agree(RoiAlign((2, 2)), [f32(x), f32((regions, 4)), image], drawn.values)

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,8 +10,9 @@ import numpy as np
 
 from dlc.errors import UnsupportedError
 from dlc.ir.operator import Array, Arrays, Types
+from dlc.ir.sizes import less, product
 from dlc.ir.types import DType, TensorType
-from dlc.ops.core.operator import CoreOperator, OnnxBody
+from dlc.ops.core.operator import Condition, CoreOperator, OnnxBody
 from dlc.ops.emission import Access, Emission, Kernel, Operand, Result
 
 
@@ -37,10 +37,14 @@ class ArgReduce(CoreOperator):
         x = self.only(operands)
         self.require(x.dtype.is_float or x.dtype.is_integer, "C1", f"{x} has no order")
         self.require(self.kind in ("max", "min"), "C2", f"kind {self.kind!r} is not max or min")
-        self.require(0 <= self.axis < x.rank and x.shape[self.axis] != 0, "C3",
-                     f"no element along axis {self.axis} of {x}")  # fmt: skip
+        self.require(0 <= self.axis < x.rank, "C3", f"{x} has no axis {self.axis}")
+        self.require_sizes([x])
         shape = [1 if i == self.axis else dim for i, dim in enumerate(x.shape)]
         return (TensorType(DType.I64, tuple(shape)),)
+
+    def conditions(self, operands: Sequence[TensorType]) -> Iterator[Condition]:
+        x = operands[0]
+        yield (less(0, x.shape[self.axis]),), "C3", f"no element along axis {self.axis} of {x}"
 
     def evaluate(self, operands: Arrays) -> tuple[Array, ...]:
         lines = np.moveaxis(np.asarray(operands[0]), self.axis, 0)
@@ -56,11 +60,10 @@ class ArgReduce(CoreOperator):
         x = operands[0]
         if x.dtype.is_float and x.dtype.nbytes < 4:
             raise UnsupportedError(f"arg_reduce of {x.dtype.value} has no kernel; cast to f32")
-        outer, inner = math.prod(x.dims[: self.axis]), math.prod(x.dims[self.axis + 1 :])
-        return Emission((Kernel(
-            f"dlc_arg_{self.kind}_{x.dtype.value}",
-            (Access(Result()), Access(Operand(0)), outer, x.dims[self.axis], inner, int(self.last)),
-        ),))  # fmt: skip
+        outer, inner = product(x.shape[: self.axis]), product(x.shape[self.axis + 1 :])
+        buffers, sizes = (Access(Result()), Access(Operand(0))), (outer, x.shape[self.axis], inner)
+        kernel = Kernel(f"dlc_arg_{self.kind}_{x.dtype.value}", (*buffers, *sizes, int(self.last)))
+        return Emission((*self.checks(operands), kernel))
 
     def to_onnx(self, body: OnnxBody, operands: Sequence[str], operand_types: Types,
                 result_types: Sequence[TensorType]) -> Sequence[str]:  # fmt: skip

@@ -37,7 +37,8 @@ class BitCast(CoreOperator):
         return (flat.view(self.dtype.numpy).reshape(x.shape).copy(),)
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
-        copy = (Access(Result()), Access(Operand(0)), operands[0].nbytes)
+        size = operands[0].count * self.dtype.nbytes
+        copy = (Access(Result()), Access(Operand(0)), size)
         return Emission((Kernel("dlc_copy_bytes", copy),))
 
     def to_onnx(self, body: OnnxBody, operands: Sequence[str], operand_types: Types,

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from dlc.ir.operator import Array, Arrays, Types
+from dlc.ir.sizes import Dim
 from dlc.ir.types import DType, TensorType
-from dlc.ops.core.operator import CoreOperator, OnnxBody
+from dlc.ops.core.operator import Condition, CoreOperator, OnnxBody
 from dlc.ops.emission import Access, Emission, Kernel, Result
+from dlc.ops.nest import not_negative
 
 _LOW = np.uint64(0xFFFFFFFF)
 
@@ -29,17 +31,21 @@ class Random(CoreOperator):
     """
 
     name: ClassVar[str] = "random"
-    shape: tuple[int, ...]
+    shape: tuple[Dim, ...]
     key: int = 0
 
     def infer(self, operands: Types) -> tuple[TensorType, ...]:
         self.require(not operands, "C1", f"has {len(operands)} operands, not none")
-        fits = min(self.shape, default=0) >= 0 and 0 <= self.key < 1 << 64
-        self.require(fits, "C2", f"shape {self.shape} or key {self.key} is out of range")
+        self.require(0 <= self.key < 1 << 64, "C2", f"key {self.key} is out of range")
+        self.require_sizes([])
         return (TensorType(DType.U32, self.shape),)
 
+    def conditions(self, operands: Sequence[TensorType]) -> Iterator[Condition]:
+        yield not_negative(self.shape), "C2", f"shape {self.shape} has a negative dim"
+
     def evaluate(self, operands: Arrays) -> tuple[Array, ...]:
-        count = math.prod(self.shape)
+        shape = self.fixed(self.shape)
+        count = math.prod(shape)
         block = np.arange(-(-count // 4), dtype=np.uint64)
         words = [block & _LOW, block >> np.uint64(32), block * np.uint64(0), block * np.uint64(0)]
         low, high = self.key & 0xFFFFFFFF, self.key >> 32
@@ -51,12 +57,12 @@ class Random(CoreOperator):
             ]  # fmt: skip
             low, high = (low + 0x9E3779B9) & 0xFFFFFFFF, (high + 0xBB67AE85) & 0xFFFFFFFF
         numbers = np.stack(words, axis=-1).ravel()[:count]
-        return (numbers.astype(np.uint32).reshape(self.shape),)
+        return (numbers.astype(np.uint32).reshape(shape),)
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
         halves = (self.key & 0xFFFFFFFF, self.key >> 32)
-        count = results[0].capacity
-        return Emission((Kernel("dlc_random_u32", (Access(Result()), *halves, count)),))
+        kernel = Kernel("dlc_random_u32", (Access(Result()), *halves, results[0].count))
+        return Emission((*self.checks(operands), kernel))
 
     def to_onnx(self, body: OnnxBody, operands: Sequence[str], operand_types: Types,
                 result_types: Sequence[TensorType]) -> Sequence[str]:  # fmt: skip

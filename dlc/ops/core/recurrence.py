@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,9 +11,11 @@ import numpy as np
 from dlc.errors import UnsupportedError
 from dlc.ir.expr import parse_expr
 from dlc.ir.operator import Array, Arrays, Cost, Types
+from dlc.ir.sizes import Dim, bound_of
 from dlc.ir.types import DType, TensorType
-from dlc.ops.core.operator import CoreOperator, OnnxBody
+from dlc.ops.core.operator import Condition, CoreOperator, OnnxBody
 from dlc.ops.emission import Access, Argument, Emission, Kernel, Operand, Result, Scratch, copy_part
+from dlc.ops.nest import same_shape
 
 #: of a0, with a1 and a2 as ONNX's alpha and beta; in the order of their numbers in dlc_recurrence.h
 ACTIVATIONS = {
@@ -63,30 +65,29 @@ class Recurrence(CoreOperator):
     def infer(self, operands: Types) -> tuple[TensorType, ...]:
         types = [t for t in operands if t is not None]
         self.require(self.kind in _KINDS, "C1", f"unknown kind {self.kind!r}")
-        gates, functions, more, results = _KINDS[self.kind]
+        _, functions, more, results = _KINDS[self.kind]
         self.require(len(types) == len(operands) == 4 + more, "C1", "has too few operands")
         x, r, h, lengths, *rest = types
         dtypes = {t.dtype for t in (x, r, h, *rest)}
         fits = x.rank == 3 and h.rank == 2 and dtypes == {DType.F32} and lengths.dtype is DType.I32
         self.require(fits, "C2", f"cannot take {', '.join(map(str, types))}")
-        steps, batch, width = x.dims
-        size = h.dims[1]
-        more_shapes: dict[str, list[tuple[int, ...]]] = {
-            "rnn": [], "gru": [(size,)], "lstm": [(batch, size), (3 * size,)],
-        }  # fmt: skip
-        wanted: list[tuple[int, ...]] = [
-            (size, width),
-            (batch, size),
-            (batch,),
-            *more_shapes[self.kind],
-        ]
-        found = [t.dims for t in (r, h, lengths, *rest)]
-        self.require(width == gates * size and found == wanted, "C2",
-                     f"the shapes {found} should be {wanted}")  # fmt: skip
+        self.require_sizes(types)
         counts = {len(self.activations), len(self.alphas), len(self.betas)}
         known = counts == {functions} and set(self.activations) <= set(ACTIVATIONS)
         self.require(known, "C3", f"activations {self.activations} do not suit a {self.kind}")
-        return (x.with_shape((steps, batch, size)), *[h] * (results - 1))
+        return (x.with_shape((*x.shape[:2], h.shape[1])), *[h] * (results - 1))
+
+    def conditions(self, operands: Sequence[TensorType]) -> Iterator[Condition]:
+        x, _, h, *_ = operands
+        (steps, batch, _), size = x.shape, h.shape[1]
+        width = _KINDS[self.kind][0] * size
+        more: dict[str, list[tuple[Dim, ...]]] = {
+            "rnn": [], "gru": [(size,)], "lstm": [(batch, size), (3 * size,)],
+        }  # fmt: skip
+        shapes = [(steps, batch, width), (size, width), (batch, size), (batch,), *more[self.kind]]
+        for operand, shape in zip(operands, shapes, strict=True):
+            wanted = ", ".join(map(str, shape))
+            yield same_shape(operand.shape, shape), "C2", f"{operand} should be of [{wanted}]"
 
     def _activate(self, which: int, x: Array) -> Array:
         expr = parse_expr(ACTIVATIONS[self.activations[which]])
@@ -138,10 +139,10 @@ class Recurrence(CoreOperator):
     def cost(self, operands: Types, results: Sequence[TensorType]) -> Cost:
         moved = sum(t.nbytes for t in [*operands, *results] if t is not None)
         assert operands[0] is not None
-        return Cost(operands[0].capacity * results[0].dims[2], moved)
+        return Cost(operands[0].capacity * results[0].bounds[2], moved)
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
-        steps, batch, size = results[0].dims
+        steps, batch, size = results[0].shape
         gates = _KINDS[self.kind][0]
         copies = [copy_part(2, 0, 0, batch * size, result=1)]
         states: list[Argument] = [Access(Result(0)), Access(Result(1))]
@@ -161,7 +162,8 @@ class Recurrence(CoreOperator):
             int(self.reverse), *flags, float(self.clip), *numbers,
         ))  # fmt: skip
         columns = gates + (self.kind == "gru")
-        return Emission((*copies, kernel), scratch=4 * batch * size * columns)
+        scratch = 4 * bound_of(batch * size) * columns
+        return Emission((*self.checks(operands), *copies, kernel), scratch)
 
     def to_onnx(self, body: OnnxBody, operands: Sequence[str], operand_types: Types,
                 result_types: Sequence[TensorType]) -> Sequence[str]:  # fmt: skip

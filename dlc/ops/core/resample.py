@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import ClassVar
@@ -10,6 +9,7 @@ from typing import ClassVar
 import numpy as np
 
 from dlc.ir.operator import Array, Arrays, Cost, Types
+from dlc.ir.sizes import product
 from dlc.ir.types import DType, TensorType
 from dlc.ops.core.operator import CoreOperator, OnnxBody
 from dlc.ops.emission import Access, Emission, Kernel, Operand, Result
@@ -25,7 +25,7 @@ class Resample(CoreOperator):
     C1: three operands: x f32, index i32, weight f32.
     C2: ``axis`` is an axis of x (not negative).
     C3: index and weight have one shape, ``[count, taps]``, with at least one tap.
-    C4: the index table is a constant, and every index is inside the axis.
+    C4: the index table is a constant, the size along the axis fixed, and every index inside it.
     """
 
     name: ClassVar[str] = "resample"
@@ -51,7 +51,8 @@ class Resample(CoreOperator):
         self.require(index is not None, "C4", "the index table is not a constant")
         assert index is not None
         assert x is not None
-        fits = ((index >= 0) & (index < x.dims[self.axis])).all()
+        extent = x.shape[self.axis]
+        fits = isinstance(extent, int) and ((index >= 0) & (index < extent)).all()
         self.require(bool(fits), "C4", f"an index is outside axis {self.axis} of {x}")
         return result
 
@@ -68,8 +69,8 @@ class Resample(CoreOperator):
         return Cost(macs, sum(t.nbytes for t in moved if t is not None))
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
-        dims, (count, taps) = operands[0].dims, operands[1].dims
-        outer, inner = math.prod(dims[: self.axis]), math.prod(dims[self.axis + 1 :])
+        dims, (count, taps) = operands[0].shape, operands[1].dims
+        outer, inner = product(dims[: self.axis]), product(dims[self.axis + 1 :])
         buffers = (Access(Result()), *(Access(Operand(i)) for i in range(3)))
         sizes = (outer, dims[self.axis], inner, count, taps)
         return Emission((Kernel("dlc_resample_f32", (*buffers, *sizes)),))

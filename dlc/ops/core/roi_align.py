@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
 import numpy as np
 
 from dlc.ir.operator import Array, Arrays, Types
+from dlc.ir.sizes import less
 from dlc.ir.types import DType, TensorType
-from dlc.ops.core.operator import CoreOperator, OnnxBody
+from dlc.ops.core.operator import Condition, CoreOperator, OnnxBody
 from dlc.ops.emission import Access, Emission, Kernel, Operand, Result
+from dlc.ops.nest import same_shape
 
 _MOST = 4096  # samples of a bin along an axis
 
@@ -43,11 +45,17 @@ class RoiAlign(CoreOperator):
         x, rois, image = types
         fits = (x.rank, rois.rank, image.rank, image.dtype) == (4, 2, 1, DType.I64)
         fits = fits and x.dtype is rois.dtype and x.dtype in (DType.F32, DType.F64)
-        fits = fits and rois.shape == (*image.shape, 4)
         self.require(fits, "C1", f"cannot take {x}, {rois} and {image}")
         known = self.kind in ("avg", "max") and self.ratio >= 0 and min(self.size) > 0
-        self.require(known and 0 not in x.shape[2:], "C2", f"cannot pool {x} to {self.size}")
+        self.require(known, "C2", f"cannot pool {x} to {self.size}")
+        self.require_sizes(types)
         return (x.with_shape((*image.shape, x.shape[1], *self.size)),)
+
+    def conditions(self, operands: Sequence[TensorType]) -> Iterator[Condition]:
+        x, rois, image = operands
+        four = same_shape(rois.shape, (*image.shape, 4))
+        yield four, "C1", f"cannot take {x}, {rois} and {image}"
+        yield (less(0, dim) for dim in x.shape[2:]), "C2", f"cannot pool {x} to {self.size}"
 
     def evaluate(self, operands: Arrays) -> tuple[Array, ...]:
         x, rois, image = (np.asarray(a) for a in operands)
@@ -98,12 +106,12 @@ class RoiAlign(CoreOperator):
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
         x, _, image = operands
-        images, channels, height, width = x.dims
         buffers = (Access(Result()), *(Access(Operand(i)) for i in range(3)))
-        sizes = (image.capacity, images, channels, height, width, *self.size, self.ratio)
+        sizes = (image.count, *x.shape, *self.size, self.ratio)
         numbers = (float(self.scale), 0.5 if self.half_pixel else 0.0, int(self.kind == "max"))
         kernel = f"dlc_roi_align_{x.dtype.value}"
-        return Emission((Kernel(kernel, (*buffers, *sizes, *numbers), fallible=True),))
+        call = Kernel(kernel, (*buffers, *sizes, *numbers), fallible=True)
+        return Emission((*self.checks(operands), call))
 
     def to_onnx(self, body: OnnxBody, operands: Sequence[str], operand_types: Types,
                 result_types: Sequence[TensorType]) -> Sequence[str]:  # fmt: skip

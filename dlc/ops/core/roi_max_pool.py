@@ -67,7 +67,7 @@ class RoiMaxPool(CoreOperator):
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
         x, rois = operands
         buffers = (Access(Result()), Access(Operand(0)), Access(Operand(1)))
-        sizes = (rois.dims[0], *x.dims, *self.size, float(self.scale))
+        sizes = (rois.shape[0], *x.shape, *self.size, float(self.scale))
         kernel = f"dlc_roi_max_pool_{x.dtype.value}"
         return Emission((Kernel(kernel, (*buffers, *sizes), fallible=True),))
 

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -12,9 +11,11 @@ import numpy as np
 from dlc.errors import UnsupportedError
 from dlc.ir.operator import Array, Arrays, Types
 from dlc.ir.scalars import SCALARS
+from dlc.ir.sizes import product
 from dlc.ir.types import DType, TensorType
-from dlc.ops.core.operator import CoreOperator, OnnxBody
+from dlc.ops.core.operator import Condition, CoreOperator, OnnxBody
 from dlc.ops.emission import Access, Emission, Kernel, Operand, Result, copy_part
+from dlc.ops.nest import same_shape
 
 FUNCTIONS = ("set", "add", "mul", "max", "min")
 _NARROW = frozenset({DType.BOOL, DType.F16, DType.BF16})
@@ -45,12 +46,16 @@ class Scatter(CoreOperator):
         assert updates is not None
         fits = index.dtype is DType.I64 and index.rank == 1 and data.dtype is updates.dtype
         self.require(fits and data.rank > 0, "C1", f"cannot take {data}, {index}, {updates}")
-        shape = (*index.shape, *data.shape[1:])
-        self.require(updates.shape == shape, "C2", f"{updates} does not suit {data} and {index}")
+        self.require_sizes([data, index, updates])
         computable = self.function == "set" or data.dtype not in _NARROW
         self.require(self.function in FUNCTIONS and computable, "C3",
                      f"function {self.function!r} does not suit {data}")  # fmt: skip
         return (data,)
+
+    def conditions(self, operands: Sequence[TensorType]) -> Iterator[Condition]:
+        data, index, updates = operands
+        same = same_shape(updates.shape, (*index.shape, *data.shape[1:]))
+        yield same, "C2", f"{updates} does not suit {data} and {index}"
 
     def infer_from(self, operands: Types, constants: Arrays) -> tuple[TensorType, ...]:
         result = self.infer(operands)
@@ -75,16 +80,17 @@ class Scatter(CoreOperator):
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
         data, index, _ = operands
-        inner = math.prod(data.dims[1:])
+        inner = product(data.shape[1:])
         kernel = f"dlc_scatter_{self.function}"
         if self.function == "set":
-            inner *= data.dtype.nbytes
+            inner = inner * data.dtype.nbytes
         else:
             kernel += f"_{data.dtype.value}"
         buffers = (Access(Result()), Access(Operand(2)), Access(Operand(1)))
-        sizes = (data.dims[0], inner, index.dims[0])
+        sizes = (data.shape[0], inner, index.shape[0])
         return Emission((
-            copy_part(0, 0, 0, data.capacity), Kernel(kernel, (*buffers, *sizes), fallible=True)
+            *self.checks(operands), copy_part(0, 0, 0, data.count),
+            Kernel(kernel, (*buffers, *sizes), fallible=True),
         ))  # fmt: skip
 
     def to_onnx(self, body: OnnxBody, operands: Sequence[str], operand_types: Types,

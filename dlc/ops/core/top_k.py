@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,8 +10,9 @@ import numpy as np
 
 from dlc.errors import UnsupportedError
 from dlc.ir.operator import Array, Arrays, Types
+from dlc.ir.sizes import Dim, less, product
 from dlc.ir.types import DType, TensorType
-from dlc.ops.core.operator import CoreOperator, OnnxBody
+from dlc.ops.core.operator import Condition, CoreOperator, OnnxBody
 from dlc.ops.emission import Access, Emission, Kernel, Operand, Result
 
 
@@ -30,17 +30,21 @@ class TopK(CoreOperator):
 
     name: ClassVar[str] = "top_k"
     axis: int
-    k: int
+    k: Dim
     largest: bool = True
 
     def infer(self, operands: Types) -> tuple[TensorType, ...]:
         x = self.only(operands)
         self.require(x.dtype.is_float or x.dtype.is_integer, "C1", f"{x} has no order")
         self.require(0 <= self.axis < x.rank, "C2", f"{x} has no axis {self.axis}")
-        size = x.bounds[self.axis]
-        self.require(0 <= self.k <= size, "C3", f"k is {self.k} of {size} elements")
+        self.require_sizes([x])
         values = x.with_shape(self.k if i == self.axis else dim for i, dim in enumerate(x.shape))
         return values, values.with_dtype(DType.I64)
+
+    def conditions(self, operands: Sequence[TensorType]) -> Iterator[Condition]:
+        size = operands[0].shape[self.axis]
+        enough = less(-1, self.k), 1 - less(size, self.k)
+        yield enough, "C3", f"k is {self.k} of {size} elements"
 
     def evaluate(self, operands: Arrays) -> tuple[Array, ...]:
         lines = np.moveaxis(np.asarray(operands[0]), self.axis, -1)
@@ -49,7 +53,8 @@ class TopK(CoreOperator):
             order = order[..., ::-1]
         else:
             order = np.argsort(lines, axis=-1, kind="stable")
-        order = order[..., : self.k].astype(np.int64)
+        (k,) = self.fixed([self.k])
+        order = order[..., :k].astype(np.int64)
         values = np.take_along_axis(lines, order, axis=-1)
         return tuple(np.moveaxis(a, -1, self.axis).copy() for a in (values, order))
 
@@ -57,12 +62,13 @@ class TopK(CoreOperator):
         x = operands[0]
         if x.dtype.is_float and x.dtype.nbytes < 4:
             raise UnsupportedError(f"top_k of {x.dtype.value} has no kernel; cast to f32")
-        outer, inner = math.prod(x.dims[: self.axis]), math.prod(x.dims[self.axis + 1 :])
-        sizes = (outer, x.dims[self.axis], inner, self.k, int(self.largest))
+        outer, inner = product(x.shape[: self.axis]), product(x.shape[self.axis + 1 :])
+        sizes = (outer, x.shape[self.axis], inner, self.k, int(self.largest))
         buffers = (Access(Result(0)), Access(Result(1)), Access(Operand(0)))
-        return Emission((Kernel(f"dlc_top_k_{x.dtype.value}", (*buffers, *sizes)),))
+        kernel = Kernel(f"dlc_top_k_{x.dtype.value}", (*buffers, *sizes))
+        return Emission((*self.checks(operands), kernel))
 
     def to_onnx(self, body: OnnxBody, operands: Sequence[str], operand_types: Types,
                 result_types: Sequence[TensorType]) -> Sequence[str]:  # fmt: skip
-        k = body.constant(np.array([self.k], dtype=np.int64))
+        k = body.constant(np.array(self.fixed([self.k]), dtype=np.int64))
         return body.results("TopK", [*operands, k], 2, axis=self.axis, largest=int(self.largest))
