@@ -11,6 +11,8 @@ from dlc.ir.operator import registered_operators
 from dlc.ops.core.operator import CoreOperator
 from dlc.ops.onnx.expansion import find_expansion
 from dlc.ops.onnx.function_body import has_function_body
+from dlc.ops.onnx.ml_encoding import REFUSED
+from dlc.ops.onnx.ml_scores import ML
 from dlc.ops.onnx.operator import OnnxOperator
 
 
@@ -34,12 +36,14 @@ def core_table() -> list[tuple[str, str]]:
 
 
 def onnx_table() -> list[OnnxRow]:
-    """Every operator of the default ONNX domain at the newest version."""
+    """Every operator of the default ONNX domain and of ``ai.onnx.ml`` at the newest version."""
     rows = []
     for schema in defs.get_all_schemas():
-        if schema.domain:
+        if schema.domain not in ("", ML):
             continue
-        operator = OnnxOperator(schema.name, defs.onnx_opset_version())
+        version = schema.since_version if schema.domain else defs.onnx_opset_version()
+        operator = OnnxOperator(schema.name, version, domain=schema.domain)
         how = "e" if find_expansion(operator) else "b" if has_function_body(operator) else "-"
-        rows.append(OnnxRow(schema.name, how))
+        name = operator.label if schema.domain else schema.name
+        rows.append(OnnxRow(name, "-" if schema.name in REFUSED else how))
     return sorted(rows, key=lambda row: row.name)

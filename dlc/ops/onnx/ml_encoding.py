@@ -14,6 +14,8 @@ from dlc.ops.build import cast, constant, gather, map_, reduce, reshape
 from dlc.ops.onnx.expansion import Call, expansion
 from dlc.ops.onnx.ml_scores import ML, matrix
 
+#: operators whose expansion only says what to do instead
+REFUSED = frozenset({"ZipMap"})
 _KINDS = {"strings": object, "int64s": np.int64, "floats": np.float32}
 
 
@@ -112,7 +114,7 @@ def array_feature_extractor(call: Call, x: Value, indices: Value) -> Value:
     return gather(x, reshape(indices, [-1]), x.type.rank - 1)
 
 
-@expansion("ZipMap", domain=ML)
+@expansion(*REFUSED, domain=ML)
 def zip_map(call: Call, x: Value) -> Value:
     raise call.unsupported(
         "its result is a list of dictionaries, and values are tensors; convert the model without "
