@@ -30,7 +30,7 @@ PARAMETERS = {
     "ReduceSumSquare": [1], "Reshape": [1], "Resize": [1, 2, 3], "Slice": [1, 2, 3, 4],
     "Split": [1], "Squeeze": [1], "STFT": [1, 3], "Tile": [1], "TopK": [1], "Unsqueeze": [1],
     "Upsample": [1], "BlackmanWindow": [0], "HannWindow": [0], "HammingWindow": [0],
-    "MelWeightMatrix": [0, 1, 2, 3, 4], "SequenceAt": [1], "SequenceErase": [1],
+    "MelWeightMatrix": [0, 1, 2, 3, 4], "MaxUnpool": [2], "SequenceAt": [1], "SequenceErase": [1],
     "SequenceInsert": [2], "SplitToSequence": [1],
 }  # fmt: skip
 #: cases whose results are random: of these, dtypes and shapes are compared

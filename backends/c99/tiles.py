@@ -110,7 +110,7 @@ def _converted(text: str, index: Affine, parameter: str | None) -> str:
 def _pointer(access: Access, parameter: str | None, variables: Variables, frame: Frame) -> str:
     wanted = pointee(parameter)
     if isinstance(access.buffer, Scratch):
-        frame.set_scratch(access.buffer, wanted)
+        frame.set_scratch(access.buffer, wanted or DType.U8)  # a macro's: any pointer fits
     text, dtype = (address := frame.address(access, variables)).text, address.dtype
     if parameter is not None and parameter.endswith(f"{c_type(dtype)} *"):
         return text

@@ -6,6 +6,7 @@ import math
 import string
 from collections.abc import Sequence
 
+from dlc.errors import VerifyError
 from dlc.ir.graph import Value
 from dlc.ops import build
 from dlc.ops.onnx.expansion import Call, expansion
@@ -16,7 +17,7 @@ from dlc.ops.onnx.precision import in_f32
 @in_f32
 def einsum(call: Call, *operands: Value) -> Value:
     terms, result = _parse(call, operands)
-    pending = list(zip(terms, operands, strict=True))
+    pending = [_diagonal(term, value) for term, value in zip(terms, operands, strict=True)]
     labels, value = pending.pop(0)
     while pending:
         other, right = pending.pop(0)
@@ -47,11 +48,29 @@ def _parse(call: Call, operands: Sequence[Value]) -> tuple[list[str], str]:
         right = "..." + "".join(label for label, count in counts.items() if count == 1)
     result = right.replace("...", dots)
     for term, value in zip(spelt, operands, strict=True):
-        if len(term) != value.type.rank or len(set(term)) != len(term):
-            raise call.unsupported(f"equation {equation!r} repeats or misses an axis of an operand")
+        if len(term) != value.type.rank:
+            raise call.unsupported(f"equation {equation!r} does not suit an operand {value.type}")
     if not set(result) <= set("".join(spelt)):
         raise call.unsupported(f"equation {equation!r} has a result label no operand has")
     return spelt, result
+
+
+def _diagonal(labels: str, value: Value) -> tuple[str, Value]:
+    """The elements whose indices on axes of one label are equal; every label once."""
+    for label in sorted({c for c in labels if labels.count(c) > 1}):
+        axes = [i for i, c in enumerate(labels) if c == label]
+        kept = [i for i, c in enumerate(labels) if c != label]
+        size, *others = {value.shape[i] for i in axes}
+        if others:
+            raise VerifyError(f"the axes {label!r} of an Einsum operand {value.type} differ")
+        value = build.transpose(value, [*kept, *axes])
+        step = sum(size**i for i in range(len(axes)))
+        shape = value.shape[: len(kept)]
+        value = build.reshape(value, [*shape, size ** len(axes)])
+        value = build.slice_(value, [0] * value.type.rank, [*shape, size],
+                             [*[1] * len(kept), step])  # fmt: skip
+        labels = "".join(labels[i] for i in kept) + label
+    return labels, value
 
 
 def _sum_out(labels: str, value: Value, wanted: set[str]) -> tuple[str, Value]:

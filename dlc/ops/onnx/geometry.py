@@ -10,19 +10,23 @@ import numpy as np
 from dlc.ir.graph import Value
 from dlc.ir.types import DType, strides_of
 from dlc.ops.build import (
+    apply,
     cast,
     constant,
     contract,
     map_,
+    pad,
     reshape,
     scatter,
     slice_,
     transpose,
 )
+from dlc.ops.core.det import Det
 from dlc.ops.onnx.expansion import Call, expansion
+from dlc.ops.onnx.padding import window_of
 from dlc.ops.onnx.precision import in_f32
 
-_MOST = 4  # rows of a matrix whose determinant is written as a sum of products
+_MOST = 3  # rows of a matrix whose determinant is written as a sum of products
 
 
 @expansion("AffineGrid")
@@ -44,10 +48,10 @@ def affine_grid(call: Call, theta: Value, size: Value) -> Value:
 @expansion("Det")
 @in_f32
 def determinant(call: Call, x: Value) -> Value:
-    """The sum over permutations, each product with its sign; for small matrices."""
+    """For small matrices the sum over permutations, each product with its sign."""
     *batch, size, _ = x.shape
-    if size > _MOST:
-        raise call.unsupported(f"the determinant of matrices of more than {_MOST} rows")
+    if not 0 < size <= _MOST:
+        return apply(Det(), x)
     starts = [0] * len(batch)
     elements = [reshape(slice_(x, [*starts, i, j], [*batch, 1, 1]), batch)
                 for i in range(size) for j in range(size)]  # fmt: skip
@@ -88,9 +92,20 @@ def col2im(call: Call, x: Value, *_: Value) -> Value:
 
 @expansion("MaxUnpool")
 def max_unpool(call: Call, x: Value, indices: Value, shape: Value | None = None) -> Value:
-    """Elements put where MaxPool's indices say they came from, 0 elsewhere."""
-    if shape is not None:
-        raise call.unsupported("an output_shape, whose indices would count in another shape")
-    zeros = constant(x, np.zeros(math.prod(call.shape)), x.type.dtype)
+    """Elements put where MaxPool's indices say they came from, 0 elsewhere.
+
+    Indices count in the shape that follows from the window; the rest of an ``output_shape`` is 0.
+    """
+    window = window_of(call, call.attr("kernel_shape"))
+    rank = len(window.kernel)
+    image = [
+        (size - 1) * window.strides[i] - window.pads[i] - window.pads[rank + i] + window.kernel[i]
+        for i, size in enumerate(x.shape[2:])
+    ]
+    inner = [*x.shape[:2], *image]
+    zeros = constant(x, np.zeros(math.prod(inner)), x.type.dtype)
     places = cast(reshape(indices, [-1]), DType.I64)
-    return reshape(scatter("set", zeros, places, reshape(x, [-1])), call.shape)
+    result = reshape(scatter("set", zeros, places, reshape(x, [-1])), inner)
+    kept = [min(sizes) for sizes in zip(inner, call.shape, strict=True)]
+    more = [size - own for size, own in zip(call.shape, kept, strict=True)]
+    return pad(slice_(result, [0] * len(kept), kept), [0] * len(kept), more)

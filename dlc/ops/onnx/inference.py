@@ -204,7 +204,38 @@ def _batch_normalization(
     return [operands[0], *[operands[1]] * (operator.results - 1)]  # statistics of each channel
 
 
+def _max_unpool(
+    operator: OnnxOperator, operands: Sequence[TensorType], values: Sequence[Array | None]
+) -> Sequence[TensorType]:
+    shape = values[2] if len(values) > 2 else None
+    if shape is None or shape.shape != (operands[0].rank,) or (shape < 0).any():
+        return []
+    return [operands[0].with_shape(map(int, shape))]
+
+
+def _attention(
+    operator: OnnxOperator, operands: Sequence[TensorType], values: Sequence[Array | None]
+) -> Sequence[TensorType]:
+    """Keys and values with what went before, and products of the heads' queries and keys."""
+    query, key, value, *rest = operands
+    if {query.rank, key.rank, value.rank} - {3, 4} or not all(t.is_static for t in operands):
+        return []
+    heads = [operator.attr(name, 1) for name in ("q_num_heads", "kv_num_heads", "kv_num_heads")]
+    lines = [
+        t.dims if t.rank == 4 else (t.dims[0], count, t.dims[1], t.dims[2] // max(count, 1))
+        for t, count in zip((query, key, value), heads, strict=True)
+    ]
+    before = rest[1].dims[2] if len(rest) > 1 and rest[1].rank == 4 else 0
+    steps = before + lines[1][2]
+    present = [(*line[:2], steps, line[3]) for line in lines[1:]]
+    products = (*lines[0][:3], steps)
+    result = (*query.dims[:-1], lines[2][3] * (1 if query.rank == 4 else lines[0][1]))
+    return [query.with_shape(shape) for shape in (result, *present, products)]
+
+
 _RULES: dict[str, Rule] = {
+    "Attention": _attention,
+    "MaxUnpool": _max_unpool,
     "MeanVarianceNormalization": _same_as_first,
     "GroupNormalization": _same_as_first,
     "Scatter": _same_as_first,

@@ -32,15 +32,34 @@ def _scaled(x: Value, scale: Value, bias: Value | None) -> Value:
 @expansion("BatchNormalization")
 @in_f32
 def batch_normalization(call: Call, x: Value, scale: Value, bias: Value, mean: Value,
-                        variance: Value) -> Value:  # fmt: skip
-    """Inference: one scale and one shift a channel (or an activation, opset 7 and 8's spatial=0)."""
-    if call.attr("training_mode", 0) or len(call.types) > 1:
-        raise call.unsupported("training mode is not supported; export the model for inference")
+                        variance: Value) -> Value | Sequence[Value]:  # fmt: skip
+    """One scale and one shift a channel (or an activation, opset 7 and 8's spatial=0)."""
+    if call.attr("training_mode", 0) or call.results > 1:
+        return _trained(call, x, scale, bias, mean, variance)
     factor = build.map_(f"a0 / sqrt(a1 + {call.attr('epsilon')})", scale, variance)
     shift = build.map_("a0 - a1 * a2", bias, mean, factor)
     ones = (1,) * (x.type.rank - 1 - scale.type.rank)
     factor, shift = (build.reshape(v, (*v.shape, *ones)) for v in (factor, shift))
     return _scaled(x, factor, shift)
+
+
+def _trained(call: Call, x: Value, scale: Value, bias: Value, mean: Value,
+             variance: Value) -> list[Value]:  # fmt: skip
+    """Statistics of the batch itself, and mixed with those of before; before opset 14 also alone."""
+    axes = [0, *range(2, x.type.rank)] if call.attr("spatial", 1) else [0]
+    momentum, epsilon = float(call.attr("momentum")), call.attr("epsilon")
+    own = build.mean(x, axes)
+    spread = build.mean(x, axes, own, element="(a0 - a1) * (a0 - a1)")
+    shape = own.shape  # channels where they are in x
+    factors = [build.reshape(v, shape) for v in (scale, bias)]
+    text = f"(a0 - a1) / sqrt(a2 + {epsilon}) * a3 + a4"
+    result = build.map_(text, x, own, spread, *factors)
+    mixed = f"a0 * {momentum!r} + a1 * {1 - momentum!r}"
+    alone = [build.reshape(v, scale.shape) for v in (own, spread)]
+    running = [
+        build.map_(mixed, old, new) for old, new in zip((mean, variance), alone, strict=True)
+    ]
+    return [result, *running, *alone][: call.results]
 
 
 @expansion("InstanceNormalization")

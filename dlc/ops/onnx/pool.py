@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
 from dlc.ir.graph import Value
+from dlc.ir.operator import Array
+from dlc.ir.types import DType, strides_of
 from dlc.ops import build
 from dlc.ops.onnx.expansion import Call, expansion
 from dlc.ops.onnx.padding import Sizes, Window, resolve_pads, window_of
@@ -36,12 +43,47 @@ def _geometry(call: Call, x: Value) -> tuple[Window, Sizes, Sizes]:
 
 @expansion("MaxPool")
 @in_f32
-def max_pool(call: Call, x: Value) -> Value:
-    if len(call.types) > 1:
-        raise call.unsupported("the Indices output is not supported")
+def max_pool(call: Call, x: Value) -> Value | Sequence[Value]:
     window, pads, overhang = _geometry(call, x)
-    return build.pool("max", x, window.kernel, strides=window.strides, pads=pads,
-                      dilations=window.dilations, overhang=overhang)  # fmt: skip
+    result = build.pool("max", x, window.kernel, strides=window.strides, pads=pads,
+                        dilations=window.dilations, overhang=overhang)  # fmt: skip
+    return result if len(call.types) == 1 else [result, _positions(call, x, window, pads)]
+
+
+def _positions(call: Call, x: Value, window: Window, pads: Sizes) -> Value:
+    """Where the maxima lie in ``x``, as numbers of its elements, the first of equal ones.
+
+    ``storage_order`` 1 numbers the elements of an image columns first.
+    """
+    batch, channels, *image = x.shape
+    count = call.shape[2:]
+    order = range(len(image)) if call.attr("storage_order", 0) else range(len(image))[::-1]
+    number: Array = np.zeros((), np.int64)  # of the element that each tap of each window sees
+    source: Array = np.zeros((), np.int64)
+    inside: Array = np.ones((), bool)
+    step = 1
+    steps = strides_of(tuple(image))
+    for axis in order:
+        at = np.add.outer(np.arange(window.kernel[axis]) * window.dilations[axis],
+                          np.arange(count[axis]) * window.strides[axis] - pads[axis])  # fmt: skip
+        shape = [1] * (2 * len(image))
+        shape[axis], shape[len(image) + axis] = at.shape
+        at = at.reshape(shape)
+        inside = inside & (at >= 0) & (at < image[axis])
+        at = np.clip(at, 0, image[axis] - 1)
+        number, source, step = number + at * step, source + at * steps[axis], step * image[axis]
+    taps, spots = math.prod(window.kernel), math.prod(count)
+    tables = (np.broadcast_to(t, [*window.kernel, *count]) for t in (source, number, inside))
+    source, number, inside = (t.reshape(taps, spots) for t in tables)
+    first = inside.argmax(axis=0)  # a tap in the padding sees what the first inside does
+    source, number = (np.where(inside, t, t[first, np.arange(spots)]) for t in (source, number))
+    flat = build.reshape(x, [batch * channels, step])
+    seen = build.gather(flat, build.constant(x, source, DType.I64), 1)
+    best = build.reshape(build.arg_reduce("max", seen, 1), [batch * channels, spots])
+    entry = build.map_(f"a0 * {spots} + a1", best, build.constant(x, np.arange(spots)))
+    found = build.gather(build.constant(x, number.ravel(), DType.I64), entry, 0)
+    planes = np.arange(batch * channels).reshape(-1, 1) * step
+    return build.reshape(build.map_("a0 + a1", found, build.constant(x, planes)), call.shape)
 
 
 @expansion("AveragePool")
