@@ -7,6 +7,7 @@ overwritten, and ``backends/c99`` prints it. All indices count elements.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -137,7 +138,9 @@ class Tile:
 
     The kernel fills a local array ``acc[rows][cols]``; the epilogue then stores each element, so a
     fused operand may share memory with the result. Affines of arguments have one stride per outer
-    loop, those of ``write`` and ``reads`` two more: tile row and tile column.
+    loop, those of ``write`` and ``reads`` two more: tile row and tile column. With ``planes`` the
+    array is ``acc[planes...][rows][cols]``, and strides of the planes come before those two; the
+    columns are then a whole number of vectors.
     """
 
     outer: tuple[Dim, ...]
@@ -148,6 +151,12 @@ class Tile:
     write: Access
     epilogue: Expr = A0
     reads: tuple[Access, ...] = ()
+    planes: tuple[int, ...] = ()
+
+    @property
+    def shape(self) -> tuple[int, ...]:
+        """The dims of the accumulator."""
+        return (*self.planes, self.rows, self.cols)
 
 
 @dataclass(frozen=True, slots=True)
@@ -366,7 +375,7 @@ def stores(emission: Emission, result: int) -> Dim | None:
                 return None
         elif part.write.buffer == Result(result):
             if isinstance(part, Tile):
-                count = count + product(part.outer) * part.rows * part.cols
+                count = count + product(part.outer) * math.prod(part.shape)
             else:
                 inner = part.accumulate.loops if part.accumulate else 0
                 count = count + product(part.extents[: len(part.extents) - inner])
