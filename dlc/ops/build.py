@@ -160,7 +160,7 @@ def resample(x: Value, index: Any, weight: Any, axis: int) -> Value:
 
 
 def conv(x: Value, w: Value, *extras: Value, strides: Sequence[int] | None = None,
-         pads: Sequence[int] | None = None, dilations: Sequence[int] | None = None, groups: int = 1,
+         pads: Sequence[Dim] | None = None, dilations: Sequence[int] | None = None, groups: int = 1,
          epilogue: str | Expr = A0) -> Value:  # fmt: skip
     """Cross-correlation; ``pads`` has all begins, then all ends. The extras are the epilogue's.
 
@@ -178,7 +178,7 @@ def conv(x: Value, w: Value, *extras: Value, strides: Sequence[int] | None = Non
     return apply(operator, x, w, *extras)
 
 
-def conv_transpose(x: Value, w: Value, *extras: Value, strides: Sequence[int], pads: Sequence[int],
+def conv_transpose(x: Value, w: Value, *extras: Value, strides: Sequence[int], pads: Sequence[Dim],
                    dilations: Sequence[int], groups: int = 1, epilogue: str | Expr = A0) -> Value:  # fmt: skip
     """The transpose of a convolution; ``pads`` (begins, then ends) are cut off the result."""
     from dlc.ops.core.conv_transpose import ConvTranspose
@@ -189,8 +189,8 @@ def conv_transpose(x: Value, w: Value, *extras: Value, strides: Sequence[int], p
 
 
 def pool(kind: str, x: Value, kernel: Sequence[int], *, strides: Sequence[int] | None = None,
-         pads: Sequence[int] | None = None, dilations: Sequence[int] | None = None,
-         overhang: Sequence[int] | None = None, include_pad: bool = False) -> Value:  # fmt: skip
+         pads: Sequence[Dim] | None = None, dilations: Sequence[int] | None = None,
+         overhang: Sequence[Dim] | None = None, include_pad: bool = False) -> Value:  # fmt: skip
     """Maximum ("max") or mean ("avg") of sliding windows; see the core op for the arguments.
 
     Where there is no kernel for the dtype, the padding of a maximum becomes an op of its own.
@@ -217,7 +217,7 @@ def arg_reduce(kind: str, x: Value, axis: int, last: bool = False) -> Value:
     return apply(ArgReduce(kind, axis, last), x)
 
 
-def top_k(x: Value, axis: int, k: int, largest: bool = True) -> tuple[Value, Value]:
+def top_k(x: Value, axis: int, k: Dim, largest: bool = True) -> tuple[Value, Value]:
     """The ``k`` greatest (or least) elements along ``axis``, best first, and their i64 positions."""
     from dlc.ops.core.top_k import TopK
 
@@ -232,6 +232,29 @@ def contract(lhs: Value, rhs: Value, *extras: Value, transpose_lhs: bool = False
 
     operator = Contract(transpose_lhs, transpose_rhs, epilogue=expression(epilogue))
     return apply(operator, lhs, rhs, *extras)
+
+
+def iota(where: Graph | Value, count: Dim) -> Value:
+    """The i64 numbers from 0 on, ``count`` of them; a constant where that is fixed."""
+    from dlc.ops.core.iota import Iota
+
+    graph = where.graph if isinstance(where, Value) else where
+    if isinstance(count, int):
+        return constant(graph, np.arange(count, dtype=np.int64))
+    return graph.add(Iota(count)).result
+
+
+def reduce_mask(function: str, x: Value, mask: Sequence[Dim], *, element: str | Expr = A0,
+                epilogue: str | Expr = A0, extras: Sequence[Value] = ()) -> Value:  # fmt: skip
+    """As ``reduce``, the dims kept as 1, along the axes whose entry of ``mask`` is 1, not 0."""
+    from dlc.ops.core.reduce import Reduce
+
+    if all(isinstance(one, int) for one in mask):
+        axes = [axis for axis, one in enumerate(mask) if one == 1]
+        return reduce(function, x, axes, element=element, epilogue=epilogue, extras=extras)
+    operator = Reduce(function, (), True, expression(element), 1, tuple(mask),
+                      epilogue=expression(epilogue))  # fmt: skip
+    return apply(operator, x, *extras)
 
 
 def reduce(function: str, x: Value, axes: Sequence[int], *operands: Value, keepdims: bool = True,

@@ -23,6 +23,7 @@ from dlc.ops.core.contract import Contract
 from dlc.ops.core.conv import Conv
 from dlc.ops.core.conv_transpose import ConvTranspose
 from dlc.ops.core.gather import Gather
+from dlc.ops.core.iota import Iota
 from dlc.ops.core.map import Map
 from dlc.ops.core.operator import CoreOperator
 from dlc.ops.core.pad import Pad
@@ -347,6 +348,7 @@ def test_along_an_axis(data):
     agree(Resample(axis), [still, *tables], drawn.values)
     agree(BitCast(DType.I32), [f32(shape)], drawn.values)
     agree(Random(shape, 7), [], drawn.values)
+    agree(Iota(shape[0]), [], drawn.values)
 
 
 @EXAMPLES

@@ -51,6 +51,13 @@ def test_gemm_tile(build: tuple[str, ...], rows: int, cols: int, depth: int, a_t
     assert_within(acc, want, bound + depth * 1e-44)
 
 
+@pytest.mark.parametrize("count", [0, 1, 5, 64])
+def test_iota(count: int) -> None:
+    y = np.full(count, 7, np.int64)
+    array_kernel("dlc_iota_i64")(y, count)
+    assert y.tolist() == list(range(count))
+
+
 @settings(max_examples=EXAMPLES)
 @given(outer=shapes(0, 2, max_size=3), axis=st.integers(1, 6), inner=shapes(0, 2, max_size=4),
        count=st.integers(0, 7), dtype=dtypes(), wide=st.booleans(), data=st.data())  # fmt: skip
