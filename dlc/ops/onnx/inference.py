@@ -6,6 +6,7 @@ are for the operator's expansion to find (``dlc.ops.onnx.expand``).
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -56,11 +57,14 @@ def infer_node(
 
 
 def _known(operator: OnnxOperator, array: Array | None) -> Known:
-    if array is None or array.size > SMALL or array.dtype.kind not in "iufb":
+    if array is None or array.size > SMALL:
         return None
-    if array.dtype.kind == "f" and operator.type not in _FLOAT_SIZES:
+    dtype = DType.of(array)
+    if array.dtype.kind not in "iufb" and dtype is not DType.BF16:
         return None
-    return DType.of(array).onnx, array.shape, array.tobytes()
+    if dtype.is_float and operator.type not in _FLOAT_SIZES:
+        return None
+    return dtype.onnx, array.shape, array.tobytes()
 
 
 _Shape = tuple[Dim | None, ...]
@@ -213,6 +217,16 @@ def _max_unpool(
     return [operands[0].with_shape(map(int, shape))]
 
 
+def _range(
+    operator: OnnxOperator, operands: Sequence[TensorType], values: Sequence[Array | None]
+) -> Sequence[TensorType]:
+    if any(value is None or value.size != 1 for value in values):
+        return []
+    start, limit, delta = (float(value.item()) for value in values if value is not None)
+    count = (limit - start) / delta if delta else math.nan
+    return [operands[0].with_shape((max(math.ceil(count), 0),))] if math.isfinite(count) else []
+
+
 def _attention(
     operator: OnnxOperator, operands: Sequence[TensorType], values: Sequence[Array | None]
 ) -> Sequence[TensorType]:
@@ -236,6 +250,7 @@ def _attention(
 _RULES: dict[str, Rule] = {
     "Attention": _attention,
     "MaxUnpool": _max_unpool,
+    "Range": _range,  # of halves
     "MeanVarianceNormalization": _same_as_first,
     "GroupNormalization": _same_as_first,
     "Scatter": _same_as_first,
