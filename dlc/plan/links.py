@@ -65,7 +65,7 @@ def links_of(emission: Emission, operands: Sequence[TensorType], results: Sequen
             continue
         assert isinstance(part, Nest)
         source, target = operands[copy.operand], results[copy.result]
-        if source.dtype is not target.dtype:
+        if source.dtype is not target.dtype or not joined_bytes(copy, source, target):
             continue
         unit = target.dtype.nbytes
         if number in alone[copy.result]:

@@ -15,7 +15,8 @@ import numpy as np
 from dlc.errors import DlcError
 from dlc.ir.graph import Graph, Op, Value
 from dlc.ir.operator import Array, Constant, Data, Input, Operator, Output
-from dlc.ir.types import Dim, Symbol
+from dlc.ir.sizes import Size, bound_of
+from dlc.ir.types import Dim
 from dlc.prove.subgraph import FEW, computing
 from dlc.rewrite.driver import erase_dead
 
@@ -114,7 +115,7 @@ def _shapes(graph: Graph, old: Dim) -> Iterator[Graph]:
 
 
 def _smaller(old: Dim) -> list[int]:
-    if isinstance(old, Symbol):
+    if isinstance(old, Size):
         return [1, old.bound]
     return sorted({1, old // 2, old - 1} - {0, old})
 
@@ -124,7 +125,7 @@ def _is_least(dim: Dim) -> bool:
 
 
 def _order(dim: Dim) -> tuple[int, str]:
-    return (-dim, "") if isinstance(dim, int) else (-dim.bound, dim.name)
+    return -bound_of(dim), "" if isinstance(dim, int) else str(dim)
 
 
 def _leaves(graph: Graph) -> list[Value]:

@@ -232,7 +232,7 @@ class Pick(CoreOperator):
         return (f32(self.size),)
 
     def evaluate(self, operands: Arrays) -> tuple[Array, ...]:
-        return (np.full(self.size, np.asarray(operands[0])[0]),)
+        return (np.full(self.fixed([self.size]), np.asarray(operands[0])[0]),)
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
 
