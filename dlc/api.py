@@ -90,7 +90,9 @@ def plan(model: Any, *, passes: str = "O2", dims: Mapping[str, int | None] | Non
     stage("rewriting")
     graph = PassManager.parse(passes).run(graph)
     if not is_planned(graph):
-        graph = PassManager.parse("expand-ops,dce,hoist-constants,liveness,plan-arena").run(graph)
+        graph = PassManager.parse(
+            "expand-ops,dce,hoist-constants,pack-constants,liveness,plan-arena"
+        ).run(graph)
     return graph
 
 

@@ -41,7 +41,7 @@ _MOVE = (
 )
 _LOWER = "expand-ops,dce,trim-bodies,fold-constants,drop-identity"
 _FUSE = "fuse-maps,fuse-conv-relu"
-_PLACE = "hoist-constants,liveness,plan-arena"
+_PLACE = "hoist-constants,pack-constants,liveness,plan-arena"
 #: pipelines by name
 PIPELINES: dict[str, str] = {
     "O0": f"expand-ops,dce,{_PLACE}",

@@ -97,7 +97,8 @@ class FoldConstants(Pass):
         operands = [None if value is None else value.constant for value in op.operands]
         if any(v is not None and a is None for v, a in zip(op.operands, operands, strict=True)):
             return None
-        reason = self._refusal(op, sum(a.nbytes for a in operands if a is not None))
+        stored = sum(-(-a.nbytes // DType.of(a).per_byte) for a in operands if a is not None)
+        reason = self._refusal(op, stored)
         if reason is None:
             results, reason = _evaluate(op, operands)
             if reason is None:

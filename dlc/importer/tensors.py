@@ -13,8 +13,6 @@ from dlc.errors import ModelError, VerifyError
 from dlc.ir.operator import Array
 from dlc.ir.types import DType
 
-_PACKED = {DType.I4: 2, DType.U4: 2, DType.F4E2M1: 2, DType.I2: 4, DType.U2: 4}
-
 
 def to_array(tensor: onnx.TensorProto, folder: Path | None) -> Array:
     """The array of a tensor; ModelError when its type, size or place does not hold up."""
@@ -50,7 +48,7 @@ def _with_external_data(
         raise ModelError(f"tensor {name!r}: strings cannot be external data")
     path = _inside(folder, entries.get("location", ""), name)
     count = math.prod(tensor.dims)
-    size = -(-count // _PACKED[dtype]) if dtype in _PACKED else count * dtype.nbytes
+    size = -(-count // dtype.per_byte) if dtype.per_byte > 1 else count * dtype.nbytes
     offset, length = _number(entries, "offset", 0, name), _number(entries, "length", size, name)
     if length != size:
         raise ModelError(f"tensor {name!r} takes {size} bytes, but its external data has {length}")

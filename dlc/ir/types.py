@@ -65,6 +65,11 @@ class DType(enum.Enum):
         return _BYTES[self]
 
     @property
+    def per_byte(self) -> int:
+        """Elements that ONNX packs into a byte: 2 of four bits, 4 of two, else 1."""
+        return _PACKED.get(self, 1)
+
+    @property
     def is_float(self) -> bool:
         return self.value[0] in "fb" and self is not DType.BOOL
 
@@ -116,6 +121,7 @@ _ML_NAMES = {
     DType.F8E8M0: "float8_e8m0fnu", DType.F6E2M3: "float6_e2m3fn", DType.F6E3M2: "float6_e3m2fn",
 }  # fmt: skip
 _OF_NUMPY = {name: dtype for dtype, name in (_NUMPY_NAMES | _ML_NAMES).items()}
+_PACKED = {DType.I4: 2, DType.U4: 2, DType.F4E2M1: 2, DType.I2: 4, DType.U2: 4}
 _BYTES = {
     dtype: {"f32": 4, "f64": 8, "f16": 2, "bf16": 2, "i16": 2, "u16": 2, "i32": 4, "u32": 4,
             "i64": 8, "u64": 8, "c64": 8, "c128": 16, "string": 8}.get(dtype.value, 1)

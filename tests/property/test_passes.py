@@ -24,7 +24,7 @@ from dlc.prove import Checker, run_proved
 from dlc.prove.engines import engines
 from dlc.testing import reproducer
 
-WHOLE = PIPELINES["O2"].removesuffix(",hoist-constants,liveness,plan-arena")
+WHOLE = PIPELINES["O2"].removesuffix(",hoist-constants,pack-constants,liveness,plan-arena")
 OPSET = 17
 OURS = [name for name, cls in known_passes().items() if cls.__module__.startswith("dlc.passes.")]
 

@@ -26,7 +26,7 @@ PASSES = (
     "dce", "cse", "drop-identity", "expand-ops", "fold-constants", "fold-bn", "fuse-conv-relu",
     "fuse-maps",
 )  # fmt: skip
-WHOLE = PIPELINES["O2"].removesuffix(",hoist-constants,liveness,plan-arena")
+WHOLE = PIPELINES["O2"].removesuffix(",hoist-constants,pack-constants,liveness,plan-arena")
 
 
 def refusals(pipeline: str, body: str, opset: int = 17) -> dict[str, set[str]]:
