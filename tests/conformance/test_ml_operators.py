@@ -7,11 +7,12 @@ from typing import Any
 
 import numpy as np
 import pytest
-from ml_models import agree, ml_model
+from ml_models import agree, ml_model, random_forest
 from node_suite import cases, run_batch
 from onnx import TensorProto, numpy_helper
+from single_node import reference
 
-from dlc import api, interp
+from dlc import AtMost, api, interp
 from dlc.errors import DlcError
 
 FLOAT, INT, STRING, DOUBLE = (
@@ -168,3 +169,19 @@ def test_node_cases_through_c() -> None:
     outcomes = run_batch(wanted, parameters=False)
     assert not {name: reason for name, reason in outcomes.items() if reason}
     assert len(outcomes) >= 8
+
+
+def test_rows_of_a_number_known_at_run_time() -> None:
+    """A forest and a machine with probabilities, the batch bounded only."""
+    forest = random_forest(2, trees=4, depth=3, targets=3, features=3, modes=("LEQ",))
+    labels = {"classlabels_strings": list("abc")}
+    machines = machine(3, "RBF", 0.0, "NONE") | {"prob_a": numbers(3), "prob_b": numbers(3)}
+    for op, attributes in (("TreeEnsembleClassifier", forest.attributes("class") | labels),
+                           ("SVMClassifier", machines)):  # fmt: skip
+        model = ml_model(op, [X], [STRING if "Tree" in op else INT, FLOAT], attributes)
+        model.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "N"
+        module = api.compile(model, dims={"N": AtMost(5)})
+        for rows in (1, 4, 5):
+            found, want = module.run({"x0": X[:rows]}), reference(model, {"x0": X[:rows]})
+            assert found["y0"].tolist() == want[0].tolist()
+            np.testing.assert_allclose(found["y1"], want[1], rtol=2e-5, atol=2e-6)

@@ -70,7 +70,7 @@ def table(call: Call, name: str, rows: int | None, cols: int) -> Array:
 
 def vector(call: Call, name: str, size: int) -> Array:
     """An attribute that lists ``size`` f32 numbers."""
-    return table(call, name, 1, size)[0]
+    return table(call, name, 1, size).ravel()
 
 
 def transformed(call: Call, scores: Value, kind: str) -> Value:
