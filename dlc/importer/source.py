@@ -10,7 +10,7 @@ from typing import Any
 
 import onnx
 from google.protobuf.message import DecodeError, EncodeError  # type: ignore[import-untyped]
-from onnx import inliner
+from onnx import defs, inliner
 
 from dlc.errors import DlcError, ModelError
 
@@ -138,12 +138,27 @@ def _opsets(proto: onnx.ModelProto) -> dict[str, int]:
     if "" not in opsets and any(not node.domain for node in proto.graph.node):
         raise ModelError("the model does not say which opset it uses: no opset_import for ai.onnx")
     version = opsets.get("", OPSETS[-1])
-    if version not in OPSETS:
+    if 0 < version < OPSETS[0] and _is_unchanged(proto, version):
+        opsets[""] = OPSETS[0]
+    elif version not in OPSETS:
         raise ModelError(
             f"the model uses opset {version}; dlc reads {OPSETS[0]} to {OPSETS[-1]}, so convert it "
             f"with onnx.version_converter"
         )
     return opsets
+
+
+def _is_unchanged(proto: onnx.ModelProto, version: int) -> bool:
+    """Whether the first opset that dlc reads means the same by every node as this earlier one."""
+    kinds = {node.op_type for node in _all_nodes(proto.graph.node) if not node.domain}
+    try:
+        return not proto.functions and all(
+            defs.get_schema(kind, version).since_version
+            == defs.get_schema(kind, OPSETS[0]).since_version
+            for kind in kinds
+        )
+    except defs.SchemaError:
+        return False
 
 
 def _check_functions(proto: onnx.ModelProto) -> None:

@@ -94,7 +94,14 @@ def test_a_truncated_file_is_refused_wherever_it_ends() -> None:
 @pytest.mark.parametrize("opset", [6, 29, 10**9])
 def test_other_opsets_are_refused(opset: int) -> None:
     with pytest.raises(ModelError, match=f"opset {opset}; dlc reads 7 to 28"):
-        load(model([node("Relu", "x", "y")], [info("x", [1])], ["y"], opset=opset))
+        load(model([node("Add", "x x", "y")], [info("x", [1])], ["y"], opset=opset))
+
+
+def test_an_older_opset_is_read_where_its_operators_are_the_same() -> None:
+    graph = load(model([node("Relu", "x", "y")], [info("x", [1])], ["y"], opset=6))
+    assert graph.opsets[""] == 7
+    with pytest.raises(ModelError, match="opset 5; dlc reads 7 to 28"):
+        load(model([node("Relu", "x", "y")], [info("x", [1])], ["y"], opset=5))
 
 
 # ---- dims ---------------------------------------------------------------------------------
