@@ -12,9 +12,9 @@ import numpy as np
 from dlc.ir.graph import Value
 from dlc.ir.operator import Array
 from dlc.ops.build import constant, contract, map_, pad, reshape, slice_, transpose
+from dlc.ops.onnx.axes import normal_axis
 from dlc.ops.onnx.expansion import Call, expansion
 from dlc.ops.onnx.precision import in_f32
-from dlc.ops.onnx.reduction import normal_axis
 from dlc.ops.take import take
 
 _DIRECT = 64  # lengths up to it are one product; a power of two

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 
 from dlc.ir.graph import Value
 from dlc.ops import build
+from dlc.ops.onnx.axes import normal_axis
 from dlc.ops.onnx.conv import per_channel
 from dlc.ops.onnx.expansion import Call, expansion
 from dlc.ops.onnx.precision import in_f32
-from dlc.ops.onnx.reduction import normal_axis
 
 
 def _standardise(x: Value, axes: Sequence[int], epsilon: float) -> tuple[Value, Value, Value]:
@@ -76,7 +76,7 @@ def layer_normalization(
 ) -> list[Value]:
     axis = normal_axis(call, call.attr("axis"), x.type.rank)
     normal, *statistics = _standardise(x, range(axis, x.type.rank), call.attr("epsilon"))
-    return [_scaled(normal, scale, bias), *statistics][: len(call.types)]
+    return [_scaled(normal, scale, bias), *statistics][: call.results]
 
 
 @expansion("GroupNormalization")

@@ -47,7 +47,7 @@ def max_pool(call: Call, x: Value) -> Value | Sequence[Value]:
     window, pads, overhang = _geometry(call, x)
     result = build.pool("max", x, window.kernel, strides=window.strides, pads=pads,
                         dilations=window.dilations, overhang=overhang)  # fmt: skip
-    return result if len(call.types) == 1 else [result, _positions(call, x, window, pads)]
+    return result if call.results == 1 else [result, _positions(call, x, window, pads)]
 
 
 def _positions(call: Call, x: Value, window: Window, pads: Sizes) -> Value:

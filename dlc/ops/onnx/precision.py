@@ -21,6 +21,6 @@ def in_f32(expand: Expansion) -> Expansion:
         wide = [cast(v, DType.F32) if v and v.type.dtype in _HALVES else v for v in operands]
         results = expand(call, *wide)
         results = [results] if isinstance(results, Value) else results
-        return [cast(v, t.dtype) for v, t in zip(results, call.types, strict=True)]
+        return [cast(v, call.dtype_of(k)) for k, v in enumerate(results)]
 
     return wrapped

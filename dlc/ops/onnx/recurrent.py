@@ -76,7 +76,7 @@ def recurrent(call: Call, x: Value, w: Value, r: Value, b: Value | None = None,
         if batch_first:
             stacked = build.transpose(stacked, (2, 0, 1, 3) if n == 0 else (1, 0, 2))
         results.append(stacked)
-    return results[: len(call.types)]
+    return results[: call.results]
 
 
 def _operators(call: Call, kind: str, directions: int) -> Iterator[Recurrence]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from dlc.ir.graph import Value
-from dlc.ir.sizes import Dim, equal, floordiv, low_of, minimum, product, select
+from dlc.ir.sizes import Dim, Size, bound_of, equal, floordiv, low_of, minimum, product, select
 from dlc.ops.build import reshape, sizes
+from dlc.ops.onnx.axes import are_fixed, axes_of, axis_mask, normal_axis
 from dlc.ops.onnx.expansion import Call, expansion
 from dlc.ops.symbols import let, settled
 
@@ -33,8 +34,8 @@ def _copied(x: Value, axis: int, dim: Dim) -> Dim:
 def _inferred(x: Value, shape: Sequence[Dim]) -> list[Dim]:
     """Sizes where -1 stands for what is left of the operand's elements."""
     if -1 in shape or all(low_of(dim) >= 0 for dim in shape):
-        rest = product(dim for dim in shape if dim != -1)
-        return [floordiv(x.type.count, rest) if dim == -1 else dim for dim in shape]
+        others = product(dim for dim in shape if dim != -1)
+        return [floordiv(x.type.count, others) if dim == -1 else dim for dim in shape]
     rest: Dim = 1
     most = x.type.capacity + 1  # more than that is as good as that: products on the way stay small
     for dim in shape:
@@ -64,6 +65,45 @@ def size_of(call: Call, x: Value) -> Value:
     return sizes(x, x.type.count)
 
 
-@expansion("Squeeze", "Unsqueeze")
+@expansion("Squeeze")
 def squeeze(call: Call, x: Value, *_: Value | None) -> Value:
-    return reshape(x, call.shape)
+    """Without axes every size that is 1 goes, which must be known when compiling."""
+    axes = axes_of(call, x.type.rank)
+    if axes is None:
+        axes = [axis for axis, dim in enumerate(x.type.shape) if dim == 1]
+    return reshape(x, without_axes(call, x.type.shape, axes))
+
+
+def without_axes(call: Call, shape: Sequence[Dim], axes: Sequence[Dim]) -> list[Dim]:
+    """A shape without the axes listed, whose sizes are 1."""
+    if are_fixed(axes):
+        return [dim for axis, dim in enumerate(shape) if axis not in axes]
+    mask = axis_mask(call, axes, len(shape))
+    before: list[Dim] = [sum(mask[:axis]) for axis in range(len(shape))]
+    kept: list[Dim] = []
+    for position in range(len(shape) - len(axes)):
+        dim: Dim = 0
+        for axis, size in enumerate(shape):
+            here = equal(axis - before[axis], position) * (1 - mask[axis])
+            dim = select(here, size, dim)
+        kept.append(dim)
+    return settled(call.graph, "kept", kept, bound_of(product(shape)))
+
+
+@expansion("Unsqueeze")
+def unsqueeze(call: Call, x: Value, *_: Value | None) -> Value:
+    listed: Sequence[Dim] | None = call.attr("axes")
+    most = 64  # no tensor has as many axes
+    listed = call.sizes(1, -most, most) if listed is None else listed
+    assert listed is not None
+    rank = x.type.rank + len(listed)
+    axes = [a if isinstance(a, Size) else normal_axis(call, a, rank) for a in listed]
+    mask = axis_mask(call, axes, rank)
+    shape: list[Dim] = []
+    for position in range(rank):
+        taken: Dim = position - sum(mask[:position])
+        dim: Dim = 1
+        for axis, size in enumerate(x.type.shape):
+            dim = select(equal(taken, axis), size, dim)
+        shape.append(select(mask[position], 1, dim))
+    return reshape(x, settled(call.graph, "unsqueezed", shape, x.type.capacity))

@@ -9,9 +9,9 @@ import numpy as np
 from dlc.ir.graph import Value
 from dlc.ir.types import DType
 from dlc.ops import build
+from dlc.ops.onnx.axes import normal_axis
 from dlc.ops.onnx.expansion import Call, expansion
 from dlc.ops.onnx.precision import in_f32
-from dlc.ops.onnx.reduction import normal_axis
 
 
 def _axes(call: Call, x: Value) -> list[int]:
