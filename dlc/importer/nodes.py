@@ -18,6 +18,8 @@ from dlc.importer.bundles import (
     same_structure,
     tensors,
 )
+from dlc.importer.carried import widened
+from dlc.importer.forms import check_form
 from dlc.importer.inputs import declared_shape
 from dlc.importer.sequences import Desugaring, find_rule
 from dlc.importer.source import Model
@@ -25,6 +27,7 @@ from dlc.importer.tensors import constant_array, to_array
 from dlc.importer.values import Scope, check_declared
 from dlc.ir.graph import Graph, Value
 from dlc.ir.operator import Array, Constant, Data
+from dlc.ir.sizes import symbols_of
 from dlc.ir.types import TensorType
 from dlc.ops.onnx.control import CONTROL
 from dlc.ops.onnx.expand import expanded, known_types
@@ -100,6 +103,7 @@ class Builder:
         held = [self.scope.held(n, f"node {label!r}") if n else None for n in names]
         rule = None if domain else find_rule(node.op_type, held)
         if rule is not None:
+            check_form(schema, node, held)
             desugared = rule(Desugaring(self, node, held, label))
             self._define(node, desugared if isinstance(desugared, list) else [desugared], label)
             return
@@ -218,6 +222,12 @@ class Builder:
         structures = []
         for attribute in bodies:
             region, structure = self._region(attribute.g, types, around, label)
+            while node.op_type == "Loop":
+                wider = self._wider(operands, types, region, around, label)
+                if wider is None:
+                    break
+                types = wider
+                region, structure = self._region(attribute.g, types, around, label)
             attrs[attribute.name] = region
             structures.append(structure)
         if not all(len(s) == len(structures[0]) and all(map(same_structure, s, structures[0]))
@@ -232,6 +242,16 @@ class Builder:
             attrs["captures"] = len(captured)
         return attrs, captured, structures[0] if structures else []
 
+    def _wider(self, operands: Sequence[Value | None], types: list[TensorType], body: Graph,
+               around: dict[str, Held], label: str) -> list[TensorType] | None:  # fmt: skip
+        """Types that more turns of a Loop's body fit, where its states change in size."""
+        limit = operands[0] if operands else None
+        most = None if limit is None or limit.sizes is None else limit.sizes.reshape(-1)[0]
+        first = [*types[:2], *(v.type for v in operands[2:] if v is not None)]
+        outside = [v.type for held in around.values() for v in leaves(held)] + first
+        taken = {dim.name for type in outside for dim in symbols_of(type.shape)}
+        return widened(first, types, body, label, most, taken)
+
     def _region(
         self, body: onnx.GraphProto, types: Sequence[TensorType], around: dict[str, Held],
         label: str,
@@ -242,6 +262,7 @@ class Builder:
                 f"{len(types)} values are passed in"
             )
         region = Graph(body.name or "body", self.model.opsets)
+        region.bounds = self.graph.bounds
         inner = Builder(self.model, region, Scope(region))
         for info, type in zip(body.input, types, strict=True):
             inner.scope.define(info.name, region.add_input(info.name, type))

@@ -15,6 +15,7 @@ from onnx import helper
 
 from dlc.errors import ModelError, UnsupportedError
 from dlc.importer.bundles import ABSENT, Absent, Bundle, Held, is_tensor, kind
+from dlc.importer.forms import whole_number
 from dlc.ir.graph import Value
 from dlc.ir.types import DType
 
@@ -117,7 +118,7 @@ def _known(position: Value | None, count: int, least: int) -> int | None:
     """A position among ``count`` known when compiling, from the front; None when it is not known."""
     if position is None or position.constant is None:
         return None
-    index = int(position.constant.reshape(-1)[0])
+    index = whole_number(position.constant)
     if not least <= index < count:
         raise ModelError(f"position {index} is out of range for a sequence of {count}")
     return index
@@ -184,13 +185,17 @@ def _split(node: Desugaring) -> Held:
         raise UnsupportedError(f"the size of axis {axis} must be known when compiling")
     if split is not None and split.constant is None:
         raise UnsupportedError("how it splits must be known when compiling")
-    if split is None or not split.constant.ndim:  # type: ignore[union-attr]
-        step = 1 if split is None else int(split.constant)  # type: ignore[arg-type]
+    table = np.array(1) if split is None else split.constant
+    assert table is not None
+    if table.ndim != 1:
+        step = whole_number(table)
         if step < 1:
             raise ModelError(f"it splits into parts of {step}")
         sizes = [min(step, extent - start) for start in range(0, extent, step)]
     else:
-        sizes = [int(size) for size in split.constant]  # type: ignore[union-attr]
+        sizes = [whole_number(size) for size in table]
+    if min(sizes, default=0) < 0 or sum(sizes) != extent:
+        raise ModelError(f"it splits an axis of {extent} into parts of {sizes[:8]}")
     if len(sizes) > MAX_LENGTH:
         raise UnsupportedError(f"it splits into {len(sizes)} parts; dlc takes {MAX_LENGTH} at most")
     parts = _parts(node, data, sizes, axis)

@@ -6,6 +6,7 @@ import numpy as np
 
 from dlc.errors import ModelError, UnsupportedError
 from dlc.importer.bundles import Held, is_tensor
+from dlc.importer.forms import whole_number
 from dlc.importer.sequences import Desugaring
 from dlc.ir.graph import Value
 
@@ -20,8 +21,8 @@ def unroll(node: Desugaring) -> list[Held]:
     Raises UnsupportedError when the number of turns, or whether it goes on after one, is not.
     """
     limit, condition = node.tensor(0), node.tensor(1)
-    most = None if limit is None else int(_known(node, limit).reshape(-1)[0])
-    going = condition is None or bool(_known(node, condition).reshape(-1)[0])
+    most = None if limit is None else _known(node, limit)
+    going = condition is None or bool(_known(node, condition))
     body = node.attribute("body")
     if body is None or len(body.output) < len(node.operands) - 1:
         raise ModelError("it has no body, or its body has too few results")
@@ -35,7 +36,7 @@ def unroll(node: Desugaring) -> list[Held]:
             )
         scalars = [node.constant(np.array(turn, np.int64)), node.constant(np.array(True))]
         again, *results = node.builder.inlined(body, [*scalars, *states], node.label)
-        going = bool(_known(node, again).reshape(-1)[0])
+        going = bool(_known(node, again))
         states = results[: len(states)]
         rows.append([row for row in results[len(states) :] if isinstance(row, Value)])
         turn += 1
@@ -43,14 +44,14 @@ def unroll(node: Desugaring) -> list[Held]:
                        for k in range(len(body.output) - 1 - len(states)))]  # fmt: skip
 
 
-def _known(node: Desugaring, held: Held) -> np.ndarray[tuple[int, ...], np.dtype[np.generic]]:
+def _known(node: Desugaring, held: Held) -> int:
     constant = held.constant if isinstance(held, Value) else None
     if constant is None:
         raise UnsupportedError(
             "it carries a sequence or an optional, so its turns must be known when compiling; make "
             "their number and the condition constants"
         )
-    return constant
+    return whole_number(constant)
 
 
 def _stack(node: Desugaring, rows: list[Value]) -> Value:

@@ -158,7 +158,10 @@ def test_branches_give_sequences_of_one_length() -> None:
         return helper.make_graph(nodes, name, [], [sequence(name)])
 
     def chosen(other: str) -> onnx.ModelProto:
-        attributes: dict[str, Any] = {"then_branch": branch("a", "x {0}"), "else_branch": branch("b", other)}
+        attributes: dict[str, Any] = {
+            "then_branch": branch("a", "x {0}"),
+            "else_branch": branch("b", other),
+        }
         nodes = [helper.make_node("If", ["c"], ["y"], **attributes)]
         return model(nodes, [tensor("c", (), TensorProto.BOOL), tensor("x", (3,))], [sequence("y")])
 
@@ -240,3 +243,25 @@ def test_lengths_that_cannot_be(dims: dict[str, Any], message: str) -> None:
     m = model([node("Identity", "xs", "ys")], [sequence("xs", (2,))], [sequence("ys")])
     with pytest.raises(DlcError, match=message):
         api.load(m, dims=dims)
+
+
+@pytest.mark.parametrize("bad", [
+    node("SequenceConstruct", "", "y"), node("SequenceAt", "xs", "y"), node("SequenceAt", "t i", "y"),
+    helper.make_node("SequenceInsert", ["xs", "", "i"], ["y"]), node("SequenceErase", "xs f", "y"),
+    node("SequenceInsert", "xs xs", "z i"), node("SequenceLength", "xs xs", "y"),
+    node("SplitToSequence", "t f", "y"), node("SplitToSequence", "t none", "y"),
+    node("SplitToSequence", "t i", "y", axis=7), node("SplitToSequence", "xs", "y"),
+    node("ConcatFromSequence", "xs", "y"), node("ConcatFromSequence", "xs", "y", axis=9),
+    node("ConcatFromSequence", "xs", "y", axis=1.5), node("ConcatFromSequence", "xs", "y", axis=0, no=1),
+    node("SequenceMap", "xs", "y"), node("SequenceEmpty", "", "y", dtype=99), node("Add", "xs t", "y"),
+    node("OptionalHasElement", "xs xs", "y"), node("Loop", "i f xs", "y"), node("Identity", "xs xs", "y"),
+    node("If", "xs", "y"), node("Scan", "xs", "y", num_scan_inputs=1),
+    helper.make_node("Loop", ["i", "", "xs"], ["y"], body=helper.make_graph([], "b", [], [])),
+], ids=lambda n: f"{n.op_type} {list(n.input)}")  # fmt: skip
+def test_malformed_nodes_are_refused_in_a_sentence(bad: onnx.NodeProto) -> None:
+    floats = helper.make_tensor("f", F32, [1], [0.5])
+    nothing = helper.make_tensor("none", TensorProto.INT64, [0], [])
+    inputs = [sequence("xs", (2,)), tensor("t", (2,))]
+    m = model([bad], inputs, [onnx.ValueInfoProto(name="y")], [number("i", 1), floats, nothing])
+    with pytest.raises((ModelError, UnsupportedError)):
+        api.load(m, dims={"xs": 2})

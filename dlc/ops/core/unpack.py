@@ -24,7 +24,8 @@ def packed(array: Any) -> Array:
     flat[: array.size] = array.reshape(-1).astype(np.int8).view(np.uint8)
     bits = 8 // per
     rows = (flat & ((1 << bits) - 1)).reshape(-1, per) << (np.arange(per, dtype=np.uint8) * bits)
-    return np.bitwise_or.reduce(rows, axis=1).astype(np.uint8)
+    joined: Array = np.bitwise_or.reduce(rows, axis=1)
+    return joined.astype(np.uint8)
 
 
 @dataclass(frozen=True, slots=True)
