@@ -258,7 +258,7 @@ def _reference(graph: Graph, model: Any, stage: Notify) -> tuple[str, Callable[[
     elif graph.signature is not None or not isinstance(model, bytes):
         from dlc.exporter import to_onnx
 
-        source = to_onnx(graph).SerializeToString()
+        source = to_onnx(graph, tensors=True).SerializeToString()
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
     try:

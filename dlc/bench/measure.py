@@ -105,7 +105,7 @@ def _onnx(model: Any, graph: Graph) -> str | bytes:
         return str(model)
     from dlc.exporter import to_onnx
 
-    exported: bytes = to_onnx(graph).SerializeToString()
+    exported: bytes = to_onnx(graph, tensors=True).SerializeToString()
     return exported
 
 

@@ -21,16 +21,22 @@ MAX_FILE_BYTES = 2_000_000_000
 _IR_VERSION = 8
 
 
-def to_onnx(graph: Graph) -> onnx.ModelProto:
+def to_onnx(graph: Graph, *, tensors: bool = False) -> onnx.ModelProto:
     """The graph as an ONNX model with the same inputs, outputs and meaning.
+
+    Where the graph's signature has sequences or optionals the model has them, too, unless ``tensors``
+    asks for the tensors that they consist of.
 
     Named ops go out as they are, core ops as model-local functions of domain ``dlc``. A graph that
     holds core ops is written for opset 19 or later; a named op that means something else there is
     expanded into core ops first, in a copy. UnsupportedError when an op has no ONNX form.
     """
+    signature = None if tensors else graph.signature
     graph, opsets = settle(graph)
     writer = Writer(opsets[""])
     proto = writer.model_graph(graph)
+    if signature is not None:
+        writer.restore(proto, signature)
     functions = writer.functions.protos
     if functions:
         opsets = opsets | {DOMAIN: 1}

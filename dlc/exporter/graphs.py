@@ -9,9 +9,11 @@ import onnx
 from onnx import helper, numpy_helper
 
 from dlc.errors import UnsupportedError, VerifyError
+from dlc.exporter.aggregates import restore
 from dlc.exporter.functions import DOMAIN, Functions
 from dlc.ir.graph import Graph, Op, Value
 from dlc.ir.operator import Constant, Data, Input, Output
+from dlc.ir.signature import Signature
 from dlc.ir.types import TensorType
 from dlc.ops.core.operator import CoreOperator
 from dlc.ops.onnx.inference import type_proto
@@ -58,6 +60,10 @@ class Writer:
         for data, name in self._large.values():
             proto.initializer.append(numpy_helper.from_array(np.asarray(data.array), name))
         return proto
+
+    def restore(self, proto: onnx.GraphProto, signature: Signature) -> None:
+        """Give the main graph the sequences and optionals of a signature."""
+        restore(proto, signature, self._values.fresh)
 
     def _region(self, body: Graph, captures: Sequence[str]) -> onnx.GraphProto:
         """A nested graph: its last inputs are values of the graph around it."""

@@ -13,6 +13,7 @@ from onnx.reference import ReferenceEvaluator
 
 from dlc import api, onnx_backend
 from dlc.errors import DlcError, InputError, ModelError, UnsupportedError, VerifyError
+from dlc.exporter import to_onnx
 from dlc.interp import run
 from dlc.ir.graph import Graph
 from dlc.ir.signature import Signature
@@ -265,3 +266,24 @@ def test_malformed_nodes_are_refused_in_a_sentence(bad: onnx.NodeProto) -> None:
     m = model([bad], inputs, [onnx.ValueInfoProto(name="y")], [number("i", 1), floats, nothing])
     with pytest.raises((ModelError, UnsupportedError)):
         api.load(m, dims={"xs": 2})
+
+
+def test_exported_models_have_the_sequences_again() -> None:
+    nodes = [node("SequenceAt", "xs i", "x"), node("SequenceInsert", "xs x", "ys"),
+             node("SequenceEmpty", "", "none"), node("OptionalHasElement", "o", "has"),
+             node("Optional", "x", "some"), node("Identity", "p", "q")]  # fmt: skip
+    outputs = [sequence("ys"), tensor("x"), sequence("none"), tensor("has", (), TensorProto.BOOL),
+               optional("some"), optional("q")]  # fmt: skip
+    m = model(nodes, [sequence("xs"), optional("o"), optional("p")], outputs, [number("i", 1)])
+    dims = {"xs": 2, "o": None}
+    graph = api.load(m, dims=dims, shapes={"xs_0": (2,), "xs_1": (3, 1), "p": (2,)})
+    exported = to_onnx(graph)
+    onnx.checker.check_model(exported, full_check=True)
+    xs, (p,) = some((2,), (3, 1)), some((2,))
+    feeds = {"xs": xs, "o": None, "p": p}
+    agree(
+        ReferenceEvaluator(exported).run(None, feeds),
+        [[*xs, xs[1]], xs[1], [], np.array(False), xs[1], p],
+    )
+    again = api.load(exported, dims=dims, shapes={"xs_0": (2,), "xs_1": (3, 1), "p": (2,)})
+    assert [name for name, _ in again.signature.outputs] == ["ys", "x", "none", "has", "some", "q"]  # type: ignore[union-attr]
