@@ -158,18 +158,21 @@ def _in_version(operator: Operator, version: int) -> Operator:
     return replace(operator, version=version) if same else operator
 
 
-def _known(part: Op) -> Sequence[Value]:
+def _known(
+    graph: Graph, operator: OnnxOperator, operands: Sequence[Value | None]
+) -> Sequence[Value]:
     """The results of a part of a body, as constants where they are known."""
-    operator, graph = onnx_operator(part), part.graph
-    x = part.operands[0] if part.operands else None
+    x = operands[0] if operands else None
     if operator.type == "Constant":
         return [graph.add_constant(operator.evaluate([])[0])]
     if operator.type == "CastLike" and x is not None and x.constant is not None:
-        return [graph.add_constant(convert(x.constant, part.types[0].dtype))]
+        like = operands[1]
+        assert like is not None
+        return [graph.add_constant(convert(x.constant, like.type.dtype))]
     if operator.type == "Shape" and x is not None and x.type.is_static:
         dims = x.type.dims[operator.attr("start", 0) : operator.attr("end")]
         return [graph.add_constant(np.array(dims, np.int64))]
-    return part.results
+    return graph.add(operator, operands).results
 
 
 # ---- what ONNX has no body for ------------------------------------------------------------------

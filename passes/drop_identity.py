@@ -11,6 +11,7 @@ import numpy as np
 from dlc.ir.expr import A0, CASTS, Call
 from dlc.ir.graph import Op, Value
 from dlc.ir.operator import Data
+from dlc.ir.sizes import low_of
 from dlc.ops.core.map import Map
 from dlc.ops.core.pad import Pad
 from dlc.ops.core.reshape import Reshape
@@ -118,7 +119,7 @@ def _check_pad(op: Op, x: Value) -> str | None:
 
 def _check_slice(op: Op, x: Value) -> str | None:
     if isinstance(op.operator, Slice):
-        steps: Any = op.operator.steps
+        steps: Any = [low_of(step) for step in op.operator.steps]
     elif not x.type.is_static:
         return "the shape is not fixed"
     else:
@@ -184,12 +185,10 @@ class TransposeToReshape(Rule):
     pattern: ClassVar[OpPattern] = op("transpose", value("x"))
 
     def check(self, match: Match) -> str | None:
-        if not match["x"].type.is_static:
-            return "the shape is not fixed"
         return _check_transpose(match.root, match["x"])
 
     def rewrite(self, match: Match) -> Value:
-        return match.graph.add(Reshape(match.root.types[0].dims), [match["x"]]).result
+        return match.graph.add(Reshape(match.root.types[0].shape), [match["x"]]).result
 
 
 class TransposeBesideReshape(Rule):
@@ -228,15 +227,17 @@ class MergeReshapes(Rule):
         outer, inner = match.root.operator, match.op("inner").operator
         if isinstance(outer, OnnxOperator) is not isinstance(inner, OnnxOperator):
             return "one is a named op, the other a core op"
-        if not match.root.types[0].is_static or 0 in match.root.types[0].shape:
+        named = isinstance(outer, OnnxOperator)
+        if named and (not match.root.types[0].is_static or 0 in match.root.types[0].shape):
             return "the shape is not fixed, or has a zero"
         return None
 
     def rewrite(self, match: Match) -> Value:
         graph, outer, x = match.graph, match.root, match["x"]
-        operator, shape = outer.operator, outer.types[0].dims
+        operator = outer.operator
         if not isinstance(operator, OnnxOperator):
-            return graph.add(Reshape(shape), [x]).result
+            return graph.add(Reshape(outer.types[0].shape), [x]).result
+        shape = outer.types[0].dims
         if operator.version < 5:
             merged = OnnxOperator("Reshape", operator.version, (("shape", shape),))
             return graph.add(merged, [x], types=outer.types).result

@@ -104,6 +104,8 @@ class ScaledDotProduct(Rule):
             return f"the keys have the shape {list(keys)}"
         if not (q.is_static and v.is_static):
             return "the shapes are not fixed"
+        if (mask := match.get("mask")) is not None and not mask.type.is_static:
+            return "the shape of the mask is not fixed"
         if weights.shape != (*q.shape[:-1], v.shape[-2]):
             return "the mask is larger than the scores"
         if _scale(match) <= 0:

@@ -75,6 +75,8 @@ class SinkPast(Rule):
         shapes = {_source(value).type.shape for value in main}
         if len(shapes) > 1:
             return "its operands are reshaped from different shapes"
+        if not _source(main[0]).type.is_static:
+            return "the shape it would have is not fixed"
         if not any(value.user is root for value in main):
             return "the reshape has other readers"
         found = in_shape(root, main, _source(main[0]).type.dims)
