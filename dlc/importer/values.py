@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import onnx
 
@@ -47,8 +47,13 @@ class Scope:
         return value
 
 
-def check_declared(infos: Iterable[onnx.ValueInfoProto], scope: Scope) -> None:
-    """Raise ModelError for a declared type that contradicts the inferred one."""
+def check_declared(
+    infos: Iterable[onnx.ValueInfoProto], scope: Scope, notify: Callable[[str], None] | None = None
+) -> None:
+    """Raise ModelError for a declared type that contradicts the inferred one.
+
+    With ``notify`` a declared shape that does is but told, in a sentence.
+    """
     for info in infos:
         value = scope.find(info.name)
         if value is None:
@@ -62,14 +67,16 @@ def check_declared(infos: Iterable[onnx.ValueInfoProto], scope: Scope) -> None:
             continue  # elements are tensors of their own
         declared, number = declared_shape(info), info.type.tensor_type.elem_type
         type = value.type
-        fits = number in (0, type.dtype.onnx)
+        fits = same = number in (0, type.dtype.onnx)
         if declared is not None:
             fits = fits and len(declared) == type.rank
             pairs = zip(declared, type.shape, strict=False)
             fits = fits and all(
                 a == b for a, b in pairs if isinstance(a, int) and isinstance(b, int)
             )
-        if not fits:
+        if same and not fits and notify is not None:
+            notify(f"{info.name!r} is declared as {_text(number, declared)}, but it is {type}")
+        elif not fits:
             raise ModelError(
                 f"value {info.name!r} is declared as {_text(number, declared)} but its node computes "
                 f"{type}; correct or remove the declaration"

@@ -13,7 +13,7 @@ from onnx import TensorProto, numpy_helper
 from single_node import reference
 
 from dlc import AtMost, api, interp
-from dlc.errors import DlcError
+from dlc.errors import DlcError, ModelError
 
 FLOAT, INT, STRING, DOUBLE = (
     TensorProto.FLOAT, TensorProto.INT64, TensorProto.STRING, TensorProto.DOUBLE,
@@ -185,3 +185,19 @@ def test_rows_of_a_number_known_at_run_time() -> None:
             found, want = module.run({"x0": X[:rows]}), reference(model, {"x0": X[:rows]})
             assert found["y0"].tolist() == want[0].tolist()
             np.testing.assert_allclose(found["y1"], want[1], rtol=2e-5, atol=2e-6)
+
+
+def test_a_wrong_shape_declared_for_an_output_is_but_told() -> None:
+    """Converters declare one row: of classical models only, and a wrong dtype never passes."""
+    forest = random_forest(2, trees=1, depth=2, targets=2, features=3, modes=("LEQ",))
+    attributes = forest.attributes("target") | {"n_targets": 2}
+    model = ml_model("TreeEnsembleRegressor", [X], [FLOAT], attributes)
+    declared = model.graph.output[0].type.tensor_type
+    declared.shape.dim.add().dim_value = 1
+    told: list[str] = []
+    graph = api.load(model, notify=told.append)
+    assert graph.outputs[0].type.dims == (5, 2)
+    assert told == ["'y0' is declared as f32[1], but it is f32[5,2]"]
+    declared.elem_type = INT
+    with pytest.raises(ModelError, match="declared as i64"):
+        api.load(model)
