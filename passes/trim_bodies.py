@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import ClassVar
 
 from dlc.ir.graph import Graph, Op
@@ -92,16 +92,20 @@ def _trim_if(op: Op, operator: If) -> bool:
     if len(kept) + 1 == len(op.operands):
         return False
     inside = {i - 1: data for i, data in known.items()}
-    fresh = [
-        rebuilt(body, [i - 1 for i in kept], range(len(op.results)), inside) for body in bodies
-    ]
-    op.graph.set_operator(op, If(*fresh), [op.operands[i] for i in (0, *kept)], op.types)
+    outputs = range(len(operator.then.outputs))
+    fresh = [rebuilt(body, [i - 1 for i in kept], outputs, inside) for body in bodies]
+    operands = [op.operands[i] for i in (0, *kept)]
+    op.graph.set_operator(op, operator.with_regions(fresh), operands, op.types)
     return True
 
 
 def _trim_loop(op: Op, loop: Loop) -> bool:
     body, end = loop.body, 2 + loop.carried
-    same = [i for i in range(2, end) if body.outputs[i - 1] is body.inputs[i]]
+    same = [
+        i for i in range(2, end)
+        if body.outputs[i - 1] is body.inputs[i]
+        and not any(dim in loop.inside for dim in body.inputs[i].type.shape)
+    ]  # fmt: skip
     states = [i for i in range(2, end) if i not in same]
     known = _known(op, [*same, *range(end, len(op.operands))])
     captures = [
@@ -117,7 +121,8 @@ def _trim_loop(op: Op, loop: Loop) -> bool:
     fresh = rebuilt(body, [0, 1, *states, *captures], outputs, known)
     operands = [op.operands[i] for i in (0, 1, *states, *captures)]
     types = [op.types[i - 2] for i in states] + list(op.types[loop.carried :])
-    new = op.graph.add(Loop(fresh, len(states), loop.turns), operands, types=types, label=op.label)
+    operator = replace(loop, body=fresh, carried=len(states))
+    new = op.graph.add(operator, operands, types=types, label=op.label)
     rest = iter(new.results)
     values = [op.operands[i] if i in same else next(rest) for i in range(2, end)]
     op.graph.replace(op, [v for v in (*values, *rest) if v is not None])

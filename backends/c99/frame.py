@@ -182,6 +182,10 @@ class Frame:
         parameter = self._sizes[symbol]
         return f"(*{parameter.name})" if parameter.writable else parameter.name
 
+    def named(self, symbol: Symbol) -> str:
+        """What a symbol is called, in every function."""
+        return self._symbols[symbol]
+
     def pointer(self, symbol: Symbol) -> str:
         """The parameter through which the function stores a symbol it defines."""
         assert self._sizes[symbol].writable

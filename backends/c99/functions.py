@@ -86,9 +86,9 @@ class _Maker:
         """The function of a body, planned before."""
         program = program_of(graph)
         calls = self.calls(program)
-        comment, *lines = body_lines(program, calls)
+        comment, *lines = body_lines(program, calls, self.symbols)
         parameters = parameters_of(program, lines)
-        symbols = symbols_of(calls)
+        symbols = symbols_of(program, calls, self.symbols)
         parameters |= {name: f"ptrdiff_t {name}" for name in symbols.values()}
         key = (comment, *parameters.values(), "", *lines)
         if key not in self.by_text:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from dlc.backends.c99.dtypes import pointer_type
+from dlc.backends.c99.dtypes import c_type, pointer_type
 from dlc.backends.c99.frame import Frame
 from dlc.backends.c99.names import comment
 from dlc.backends.c99.pointers import cast, typed
+from dlc.backends.c99.sizes import UNARY, SymbolNames, size_text
 from dlc.backends.c99.writer import Writer
 from dlc.errors import PlanError
-from dlc.ir.sizes import Symbol
+from dlc.ir.sizes import Symbol, maximum
+from dlc.ir.sizes import symbols_of as mentioned
 from dlc.ir.types import DType
 from dlc.ops.emission import Access, Branch, Call, Carried, Going, Repeat, Scratch, Turn
 from dlc.plan.program import Placement, Program, Space
@@ -57,7 +59,9 @@ def pointer(program: Program, place: Placement, dtype: DType) -> str:
     )
 
 
-def body_lines(program: Program, calls: Sequence[StepCall]) -> tuple[str, ...]:
+def body_lines(
+    program: Program, calls: Sequence[StepCall], symbols: SymbolNames
+) -> tuple[str, ...]:
     """The text of a body's function, but for its name: a comment, then its lines."""
     from dlc.backends.c99.functions import signature
 
@@ -87,8 +91,13 @@ def body_lines(program: Program, calls: Sequence[StepCall]) -> tuple[str, ...]:
     copies = [copy for copy in program.copies if copy.size]
     out.extend([""] if copies and out.lines else [])
     for copy in copies:
-        source = pointer(program, copy.source, graph.outputs[copy.output].type.dtype)
-        out.listed("memcpy(", [f"out{copy.output}", source, str(copy.size)], ");")
+        type = graph.outputs[copy.output].type
+        source = pointer(program, copy.source, type.dtype)
+        size = str(copy.size)
+        if not type.is_static:
+            count = size_text(maximum(type.count, 0), symbols.__getitem__, set(), UNARY)
+            size = f"(size_t){count} * sizeof({c_type(type.dtype)})"
+        out.listed("memcpy(", [f"out{copy.output}", source, size], ");")
     if fallible:
         out.line("return 0;")
     types = (", ".join(str(v.type) for v in row) for row in (graph.inputs, graph.outputs))
@@ -100,10 +109,16 @@ def is_fallible(calls: Sequence[StepCall]) -> bool:
     return any(call.function is not None and call.function.fallible for call in calls)
 
 
-def symbols_of(calls: Sequence[StepCall]) -> dict[Symbol, str]:
-    """Symbols with their names whose values the steps of a body take from outside, in order."""
+def symbols_of(
+    program: Program, calls: Sequence[StepCall], symbols: SymbolNames
+) -> dict[Symbol, str]:
+    """Symbols with their names whose values a body takes from outside, in order."""
     own = {p.symbol for call in calls for p in call.sizes if p.writable}
-    return {p.symbol: p.name for call in calls for p in call.sizes if p.symbol not in own}
+    found = {p.symbol: p.name for call in calls for p in call.sizes if p.symbol not in own}
+    for copy in program.copies:
+        shape = program.graph.outputs[copy.output].type.shape
+        found |= {s: symbols[s] for s in mentioned(shape) if s not in own}
+    return found
 
 
 def parameters_of(program: Program, lines: Sequence[str]) -> dict[str, str]:
@@ -135,14 +150,25 @@ def write_repeat(repeat: Repeat, frame: Frame, out: Writer, bodies: Bodies) -> N
         out.line(f"{pointer_type(home.dtype)}now{i} = {home.text};")
         out.line(f"{pointer_type(home.dtype)}next{i} = {spare.text};")
         homes.append(home.text)
-    limit = frame.element(repeat.limit, ()).text
-    if repeat.most is not None:
-        limit = f"{limit} < {repeat.most} ? {limit} : {repeat.most}"
+    limit, counted = frame.element(repeat.limit, ()).text, repeat.taken is not None
+    most = None if repeat.most is None else frame.size(repeat.most)
+    if most is not None and not counted:
+        limit = f"{limit} < {most} ? {limit} : {most}"
     out.line(f"const int64_t limit = {limit};")
     out.line(f"uint8_t going = {frame.element(repeat.condition, ()).text};")
-    with out.block("for (int64_t turn = 0; turn < limit && going; ++turn)"):
+    out.extend(["int64_t turn = 0;"] if counted else [])
+    start = "" if counted else "int64_t turn = 0"
+    with out.block(f"for ({start}; turn < limit && going; ++turn)"):
+        if counted and most is not None:
+            frame.headers.add("dlc_status.h")
+            with out.block(f"if (turn == {most})"):
+                out.line("return DLC_BAD_SIZE;")
+        for symbol, at in repeat.sizes:
+            frame.set_scratch(at.buffer, DType.I64)
+            value = frame.element(at, ()).text
+            out.line(f"const ptrdiff_t {frame.named(symbol)} = (ptrdiff_t){value};")
         out.line("uint8_t again = 1;")
-        _write_call(repeat.call, frame, out, bodies, ("turn",))
+        _write_call(repeat.call, frame, out, bodies, ("turn",), {s for s, _ in repeat.sizes})
         out.line("going = again;")
         for i, state in enumerate(repeat.states):
             with out.block(""):
@@ -150,17 +176,21 @@ def write_repeat(repeat: Repeat, frame: Frame, out: Writer, bodies: Bodies) -> N
                 assert dtype is not None
                 out.line(f"{pointer_type(dtype)}const old = now{i};")
                 out.extend([f"now{i} = next{i};", f"next{i} = old;"])
-    for i, (state, start) in enumerate(zip(repeat.states, homes, strict=True)):
+    for i, (state, home) in enumerate(zip(repeat.states, homes, strict=True)):
         if state.count:
             frame.headers.add("string.h")
-            with out.block(f"if (now{i} != {start})"):
-                out.line(f"memcpy({start}, now{i}, {state.count} * sizeof(*now{i}));")
+            with out.block(f"if (now{i} != {home})"):
+                out.line(f"memcpy({home}, now{i}, {state.count} * sizeof(*now{i}));")
+    if repeat.taken is not None:
+        frame.set_scratch(repeat.taken.buffer, DType.I64)
+        out.line(f"{frame.element(repeat.taken, ()).text} = turn;")
 
 
 def _write_call(call: Call, frame: Frame, out: Writer, bodies: Bodies,
-                variables: Sequence[str] = ()) -> None:  # fmt: skip
+                variables: Sequence[str] = (), local: Set[Symbol] = frozenset()) -> None:  # fmt: skip
     body = bodies(call.body)
     name, arguments = body.function.name, list(_arguments(call, body, frame, variables))
+    arguments += [frame.named(s) if s in local else frame.symbol(s) for s in body.symbols]
     if not body.function.fallible:
         out.listed(f"{name}(", arguments, ");")
         return
@@ -175,6 +205,9 @@ def _arguments(call: Call, body: Body, frame: Frame, variables: Sequence[str]) -
             if f"{kind}{i}" not in body.parameters:
                 continue
             if isinstance(argument, Access):
+                if isinstance(argument.buffer, Scratch):
+                    stored = body.program.graph.outputs[i].type.dtype
+                    frame.set_scratch(argument.buffer, stored)
                 yield frame.address(argument, variables).text
             elif isinstance(argument, Turn):
                 yield "&turn"
@@ -187,4 +220,3 @@ def _arguments(call: Call, body: Body, frame: Frame, variables: Sequence[str]) -
         (arena,) = call.arena
         assert isinstance(arena.buffer, Scratch)
         yield f"scratch + {arena.buffer.offset}" if arena.buffer.offset else "scratch"
-    yield from map(frame.symbol, body.symbols)

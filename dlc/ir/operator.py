@@ -131,6 +131,12 @@ class Operator:
         }
         return replace(cast("Any", self), **changed) if changed and self.mentioned else self
 
+    def renamed(self, symbols: Mapping[Symbol, Symbol]) -> Self:
+        """The same operator with symbols it defines, or mentions in its fields, under other names."""
+        values = {name: getattr(self, name) for name in field_names(type(self))}
+        changed = {n: _substituted(v, symbols) for n, v in values.items() if any(symbols_of(v))}
+        return replace(cast("Any", self), **changed)
+
     def define(self, operands: Arrays, results: Sequence[Array],
                types: Sequence[TensorType]) -> dict[Symbol, int]:  # fmt: skip
         """Values of the ``defined`` symbols: unless told otherwise, dims of the results."""

@@ -252,19 +252,24 @@ class Repeat:
     ``condition`` is.
 
     Affines of the call's arguments have one stride: that of the turn. ``most`` turns are taken at
-    most, whatever the limit says (None: any number).
+    most, whatever the limit says (None: any number). With ``taken``, an i64 where their number is
+    stored, a further turn ends the run with status DLC_BAD_SIZE. Before each turn, symbols of the
+    body take the values of ``sizes``, i64 elements that the body may store anew.
     """
 
     limit: Access
     condition: Access
     call: Call
     states: tuple[State, ...] = ()
-    most: int | None = None
+    most: Dim | None = None
+    taken: Access | None = None
+    sizes: tuple[tuple[Symbol, Access], ...] = ()
 
     @property
     def args(self) -> tuple[Argument, ...]:
         states = [access for state in self.states for access in (state.result, state.spare)]
-        return (self.limit, self.condition, *_accesses_of(self.call), *states)
+        counts = [*([] if self.taken is None else [self.taken]), *(at for _, at in self.sizes)]
+        return (self.limit, self.condition, *_accesses_of(self.call), *states, *counts)
 
 
 def _accesses_of(call: Call) -> tuple[Access, ...]:

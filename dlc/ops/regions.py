@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 from dlc.errors import PlanError
 from dlc.ir.graph import Graph, Value
 from dlc.ir.operator import Data, Input
+from dlc.ir.sizes import Dim, Symbol, substitute, symbols_of
+from dlc.ir.types import TensorType
 from dlc.ops.emission import Access, Affine, Call, Carried, Going, Scratch, Turn
 
 _ALIGN = 16
@@ -37,6 +39,37 @@ def aligned(offset: int) -> int:
     return -(-offset // _ALIGN) * _ALIGN
 
 
+def is_outer(dim: Dim, body: Graph, inside: Collection[Symbol] = ()) -> bool:
+    """Whether a size in a body is known outside too: no op of the body defines a symbol of it, and
+    it does not change from turn to turn (``inside``).
+    """
+    for symbol in symbols_of(dim):
+        definer = body.definer(symbol)
+        if symbol in inside or not (definer is None or isinstance(definer.operator, Input)):
+            return False
+    return True
+
+
+def specialised(
+    body: Graph, values: Mapping[Symbol, Dim], inside: Collection[Symbol] = ()
+) -> Graph:
+    """The body with these values in place of symbols that come from outside."""
+    known = {s: v for s, v in values.items() if is_outer(s, body, inside)}
+    graph = Graph(body.name, body.opsets)
+    graph.bounds = dict(body.bounds)
+    copies: dict[Value, Value] = {}
+    for value in body.inputs:
+        copies[value] = graph.add_input(value.op.label, _at(value.type, known))
+    _copy(body, graph, copies, known)
+    pairs = zip(body.output_names, body.outputs, strict=True)
+    graph.set_outputs([(name, copies[value]) for name, value in pairs])
+    return graph
+
+
+def _at(type: TensorType, values: Mapping[Symbol, Dim]) -> TensorType:
+    return type if type.is_static else type.with_shape(substitute(d, values) for d in type.shape)
+
+
 def inline(body: Graph, graph: Graph, arguments: Sequence[Value]) -> list[Value]:
     """Copy the ops of a body into a graph, its inputs being ``arguments``; returns its outputs."""
     values = dict(zip(body.inputs, arguments, strict=True))
@@ -44,17 +77,40 @@ def inline(body: Graph, graph: Graph, arguments: Sequence[Value]) -> list[Value]
     return [values[value] for value in body.outputs]
 
 
-def _copy(body: Graph, graph: Graph, values: dict[Value, Value]) -> None:
-    """Copy the ops of a body; ``values`` has the copies of its inputs, and gets those of the rest."""
+def _copy(body: Graph, graph: Graph, copies: dict[Value, Value],
+          values: Mapping[Symbol, Dim] | None = None) -> None:  # fmt: skip
+    """Copy the ops of a body; ``copies`` has those of its inputs, and gets those of the rest.
+
+    Symbols take the ``values``; those that the body defines are renamed where the graph has them.
+    """
+    known: dict[Symbol, Dim] = dict(values or {})
     for op in body.ops:
         if isinstance(op.operator, Input) or op is body.output:
             continue
         operator, bodies = op.operator, list(op.operator.regions())
-        if bodies:
+        if bodies and not known:
             operator = operator.with_regions([inner.copy() for inner in bodies])
-        operands = [None if value is None else values[value] for value in op.operands]
-        twin = graph.add(operator, operands, types=op.types, label=op.label)
-        values.update(zip(op.results, twin.results, strict=True))
+        operator = operator.at(known) if known else operator
+        if any(graph.definer(symbol) is not None for symbol in operator.defined):
+            fresh = _fresh(operator.defined, graph)
+            operator, known = operator.renamed(fresh), known | fresh
+        operands = [None if value is None else copies[value] for value in op.operands]
+        types = [_at(type, known) for type in op.types]
+        twin = graph.add(operator, operands, types=types, label=op.label)
+        copies.update(zip(op.results, twin.results, strict=True))
+
+
+def _fresh(symbols: Sequence[Symbol], graph: Graph) -> dict[Symbol, Symbol]:
+    """New names in a graph for symbols of one op; those with a joint bound stay together."""
+    groups: dict[str, list[Symbol]] = {}
+    for symbol in symbols:
+        groups.setdefault(symbol.name if symbol.joint is None else symbol.group, []).append(symbol)
+    found: dict[Symbol, Symbol] = {}
+    for name, members in groups.items():
+        intervals = [(symbol.low, symbol.bound) for symbol in members]
+        fresh = graph.fresh_symbols(name, intervals, members[0].joint)
+        found |= dict(zip(members, fresh, strict=True))
+    return found
 
 
 def rebuilt(body: Graph, inputs: Sequence[int], outputs: Sequence[int],
@@ -64,6 +120,7 @@ def rebuilt(body: Graph, inputs: Sequence[int], outputs: Sequence[int],
     No other input may be read by what is kept.
     """
     graph = Graph(body.name, body.opsets)
+    graph.bounds = dict(body.bounds)
     values: dict[Value, Value] = {}
     for value in (body.inputs[index] for index in inputs):
         values[value] = graph.add_input(value.op.label, value.type)

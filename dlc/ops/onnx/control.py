@@ -22,6 +22,7 @@ from dlc.ir.evaluate import evaluate_graph
 from dlc.ir.graph import Graph, Value
 from dlc.ir.operator import Array, Arrays, Types
 from dlc.ir.types import Dim, DType, Symbol, TensorType
+from dlc.ops.onnx.inference import UnknownSizeError
 
 if TYPE_CHECKING:
     from dlc.ops.onnx.operator import OnnxOperator
@@ -134,6 +135,8 @@ def _infer_loop(
     _require_scalar(operator, operands[0], DType.I64)
     _require_scalar(operator, operands[1], DType.BOOL)
     scalars = [TensorType(DType.I64, ()), TensorType(DType.BOOL, ())]
+    if any(map(_changes, [value.type for value in body.inputs[2:]], operands[2:])):
+        raise UnknownSizeError(f"{operator.label}: it carries sizes that change from turn to turn")
     _require_inputs(operator, body, [*scalars, *operands[2:]])
     operator.require(len(body.outputs) > carried, "C2", "its body has too few results")
     condition, *results = [value.type for value in body.outputs]
@@ -147,6 +150,17 @@ def _infer_loop(
     return (*states, *stacked)
 
 
+def _changes(inside: TensorType, first: TensorType | None) -> bool:
+    """Whether a body takes a state of a size of its own, known only at run time."""
+    return (
+        first is not None
+        and inside.rank == first.rank
+        and any(
+            a != b and isinstance(a, Symbol) for a, b in zip(inside.shape, first.shape, strict=True)
+        )
+    )
+
+
 def _require_carried(operator: OnnxOperator, before: Types, after: Sequence[TensorType]) -> None:
     if list(before) != list(after):
         raise UnsupportedError(
@@ -158,19 +172,16 @@ def _require_carried(operator: OnnxOperator, before: Types, after: Sequence[Tens
 def _trips(operator: OnnxOperator, body: Graph, operands: Types, constants: Arrays) -> Dim:
     limit = constants[0]
     if limit is None:
-        raise UnsupportedError(
-            f"{operator.label}: it collects a result of each turn, but the most turns it can take "
-            f"are not a constant, so its memory has no bound"
-        )
+        raise UnknownSizeError(f"{operator.label}: the number of its turns is not known")
     most = max(int(limit.reshape(-1)[0]), 0)
     first = constants[1]
     starts = operands[1] is None or (first is not None and bool(first.reshape(-1)[0]))
-    if starts and _always_true(body.outputs[0], body.inputs[1]):
+    if starts and always_true(body.outputs[0], body.inputs[1]):
         return most
     return Symbol("turns", most)
 
 
-def _always_true(value: Value, condition: Value) -> bool:
+def always_true(value: Value, condition: Value) -> bool:
     """Whether a body's condition stays true once it is: a constant, or the one that came in."""
     while value.op.operator.label == "onnx.Identity":
         (operand,) = value.op.operands
