@@ -12,7 +12,7 @@ import numpy as np
 from dlc.errors import UnsupportedError
 from dlc.ir.expr import parse_expr
 from dlc.ir.operator import Array
-from dlc.ir.sizes import Dim, bound_of, equal, less, product
+from dlc.ir.sizes import Dim, equal, less, product
 from dlc.ir.types import DType, TensorType, strides_of
 from dlc.ops.core.epilogue import WithEpilogue, wide
 from dlc.ops.core.operator import Condition, OnnxBody
@@ -40,8 +40,7 @@ class Conv(WithEpilogue):
     C1: x and w have one rank, 3 to 5, and one dtype.
     C2: strides and dilations have one positive entry, pads two non-negative ones, a spatial axis.
     C3: groups is positive, divides M, and C is groups times dim 1 of w.
-    C4: the kernel is not empty and its spread fits into the padded image; where the image is known
-        only at run time and too small, the result is empty.
+    C4: the kernel is not empty and its spread fits into the padded image.
     """
 
     name: ClassVar[str] = "conv"
@@ -66,8 +65,6 @@ class Conv(WithEpilogue):
         )  # fmt: skip
         self.require(self.groups > 0, "C3", f"{self.groups} groups do not suit {x} and {w}")
         out = output_sizes(x.shape[2:], w.shape[2:], self.strides, self.pads, self.dilations)
-        fits = all(bound_of(size) > 0 for size in out)
-        self.require(fits, "C4", f"the kernel of {w} does not fit into the padded image of {x}")
         return TensorType(x.dtype, (x.shape[0], w.shape[0], *out))
 
     def main_conditions(self, main: Sequence[TensorType]) -> Iterator[Condition]:
@@ -77,6 +74,8 @@ class Conv(WithEpilogue):
         depth = equal(x.shape[1], w.shape[1] * self.groups)
         yield (whole, depth), "C3", f"{self.groups} groups do not suit {x} and {w}"
         yield (less(0, k) for k in w.shape[2:]), "C4", f"the kernel of {w} is empty"
+        message = f"the kernel of {w} does not fit into the padded image of {x}"
+        yield (less(0, size) for size in self.accumulated(main).shape[2:]), "C4", message
 
     def accumulate(self, main: Sequence[Array]) -> Array:
         x, w = (wide(a) for a in main)

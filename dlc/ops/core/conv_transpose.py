@@ -11,7 +11,7 @@ import numpy as np
 
 from dlc.errors import UnsupportedError
 from dlc.ir.operator import Array
-from dlc.ir.sizes import Dim, bound_of, equal, less, maximum, product
+from dlc.ir.sizes import Dim, equal, less, maximum, product
 from dlc.ir.types import DType, TensorType
 from dlc.ops.core.epilogue import WithEpilogue, wide
 from dlc.ops.core.operator import Condition, OnnxBody
@@ -58,8 +58,6 @@ class ConvTranspose(WithEpilogue):
         self.require(self.groups > 0, "C3", f"{self.groups} groups do not suit {x} and {w}")
         out = [maximum(size - begin - end, 0) for size, begin, end in zip(
             self._full(x.shape[2:], w.shape[2:]), self.pads[:rank], self.pads[rank:], strict=True)]  # fmt: skip
-        fits = all(bound_of(size) > 0 for size in out)
-        self.require(fits, "C4", f"{x} and {w} leave no result")
         return TensorType(x.dtype, (x.shape[0], w.shape[1] * self.groups, *out))
 
     def main_conditions(self, main: Sequence[TensorType]) -> Iterator[Condition]:
@@ -67,7 +65,7 @@ class ConvTranspose(WithEpilogue):
         yield not_negative(self.pads[: x.rank - 2]), "C2", "a begin of the pads is negative"
         whole, depth = equal(x.shape[1] % self.groups, 0), equal(x.shape[1], w.shape[0])
         yield (whole, depth), "C3", f"{self.groups} groups do not suit {x} and {w}"
-        sizes = (*x.shape[2:], *w.shape[2:])
+        sizes = (*x.shape[2:], *w.shape[2:], *self.accumulated(main).shape[2:])
         yield (less(0, size) for size in sizes), "C4", f"{x} and {w} leave no result"
 
     def _full(self, image: Sequence[Dim], kernel: Sequence[Dim]) -> list[Dim]:

@@ -12,7 +12,7 @@ import numpy as np
 from dlc.errors import UnsupportedError
 from dlc.ir.expr import A0, Arg, Call, Const
 from dlc.ir.operator import Array
-from dlc.ir.sizes import Dim, bound_of, product
+from dlc.ir.sizes import Dim, less, product
 from dlc.ir.types import DType, TensorType, strides_of
 from dlc.ops.core.epilogue import WithEpilogue, wide
 from dlc.ops.core.operator import Condition, OnnxBody
@@ -42,8 +42,7 @@ class Pool(WithEpilogue):
     C1: x has rank 3 to 5; a mean needs a float dtype.
     C2: kernel, strides and dilations have one positive entry, overhang one and pads two
         non-negative ones, a spatial axis.
-    C3: the spread of the kernel fits into the padded image; where the image is known only at run
-        time and too small, the result is empty.
+    C3: the spread of the kernel fits into the padded image.
     """
 
     name: ClassVar[str] = "pool"
@@ -74,12 +73,12 @@ class Pool(WithEpilogue):
             "C2", f"kernel, strides, pads or dilations do not suit {rank} spatial axes",
         )  # fmt: skip
         out = output_sizes(x.shape[2:], self.kernel, self.strides, self._reach(), self.dilations)
-        fits = all(bound_of(size) > 0 for size in out)
-        self.require(fits, "C3", f"kernel {self.kernel} does not fit into {x}")
         return x.with_shape((*x.shape[:2], *out))
 
     def main_conditions(self, main: Sequence[TensorType]) -> Iterator[Condition]:
         yield not_negative((*self.pads, *self.overhang)), "C2", "a pad is negative"
+        message = f"kernel {self.kernel} does not fit into {main[0]}"
+        yield (less(0, size) for size in self.accumulated(main).shape[2:]), "C3", message
 
     def accumulate(self, main: Sequence[Array]) -> Array:
         x, rank = main[0], len(self.kernel)
