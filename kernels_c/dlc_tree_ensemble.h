@@ -8,7 +8,8 @@
  * starts   leaf l gives weights[j] to target ids[j] for starts[l] <= j < starts[l + 1]
  * A target that was given nothing is 0 for add, NaN for min and max.
  * All tables are checked when compiling: every walk ends, and stays inside of them.
- * Blocks of rows go through one tree after the other, which stays in the cache for them.
+ * Blocks of rows go through a few trees after the other, which stay in the cache for them; a row walks
+ * down these at once, since each step waits for memory.
  */
 #ifndef DLC_TREE_ENSEMBLE_H
 #define DLC_TREE_ENSEMBLE_H
@@ -20,6 +21,7 @@
 #include <stdint.h>
 
 #define DLC_TREE_ROWS 64
+#define DLC_TREE_LANES 4 /* dlc_tree_walk writes them out */
 
 #define DLC_TREE_BRANCH(T, name)                                                                   \
     DLC_KERNEL bool dlc_tree_branch_##name(int32_t test, T value, T threshold) {                   \
@@ -41,15 +43,22 @@
             return value != threshold;                                                             \
         }                                                                                          \
     }                                                                                              \
-    DLC_KERNEL ptrdiff_t dlc_tree_leaf_##name(const T *x, const int32_t *nodes,                    \
-                                              const T *thresholds, int32_t at, int32_t same) {     \
-        while (at >= 0) {                                                                          \
-            const int32_t *node = nodes + (ptrdiff_t)at * 4;                                       \
-            const int32_t test = same < 0 ? node[1] : same;                                        \
-            const bool passes = dlc_tree_branch_##name(test, x[node[0]], thresholds[at]);          \
-            at = node[3 - passes];                                                                 \
+    /* where these trees, DLC_TREE_LANES at most, end: at[k] is -1 - leaf */                       \
+    DLC_KERNEL void dlc_tree_walk_##name(int32_t *at, const T *x, const int32_t *nodes,            \
+                                         const T *thresholds, const int32_t *roots,                \
+                                         ptrdiff_t many, int32_t same) {                           \
+        for (int k = 0; k < DLC_TREE_LANES; k++) {                                                 \
+            at[k] = k < many ? roots[k] : -1;                                                      \
         }                                                                                          \
-        return -1 - (ptrdiff_t)at;                                                                 \
+        while ((at[0] & at[1] & at[2] & at[3]) >= 0) {                                             \
+            for (int k = 0; k < DLC_TREE_LANES; k++) {                                             \
+                const ptrdiff_t here = at[k] < 0 ? 0 : at[k];                                      \
+                const int32_t *node = nodes + here * 4;                                            \
+                const int32_t test = same < 0 ? node[1] : same;                                    \
+                const bool passes = dlc_tree_branch_##name(test, x[node[0]], thresholds[here]);    \
+                at[k] = at[k] < 0 ? at[k] : node[3 - passes];                                      \
+            }                                                                                      \
+        }                                                                                          \
     }
 
 #define DLC_TREE_ENSEMBLE(T, name, function, start, combined)                                      \
@@ -62,14 +71,20 @@
         }                                                                                          \
         for (ptrdiff_t block = 0; block < rows; block += DLC_TREE_ROWS) {                          \
             const ptrdiff_t end = rows - block < DLC_TREE_ROWS ? rows : block + DLC_TREE_ROWS;     \
-            for (ptrdiff_t tree = 0; tree < trees; tree++) {                                       \
+            for (ptrdiff_t tree = 0; tree < trees; tree += DLC_TREE_LANES) {                       \
+                const ptrdiff_t many =                                                             \
+                    trees - tree < DLC_TREE_LANES ? trees - tree : DLC_TREE_LANES;                 \
                 for (ptrdiff_t row = block; row < end; row++) {                                    \
-                    const ptrdiff_t leaf = dlc_tree_leaf_##name(                                   \
-                        x + row * features, nodes, thresholds, roots[tree], (int32_t)test);        \
+                    int32_t at[DLC_TREE_LANES];                                                    \
                     T *to = y + row * targets;                                                     \
-                    for (int32_t j = starts[leaf]; j < starts[leaf + 1]; j++) {                    \
-                        const T a = to[ids[j]], b = weights[j];                                    \
-                        to[ids[j]] = combined;                                                     \
+                    dlc_tree_walk_##name(at, x + row * features, nodes, thresholds, roots + tree,  \
+                                         many, (int32_t)test);                                     \
+                    for (ptrdiff_t k = 0; k < many; k++) {                                         \
+                        const ptrdiff_t leaf = -1 - (ptrdiff_t)at[k];                              \
+                        for (int32_t j = starts[leaf]; j < starts[leaf + 1]; j++) {                \
+                            const T a = to[ids[j]], b = weights[j];                                \
+                            to[ids[j]] = combined;                                                 \
+                        }                                                                          \
                     }                                                                              \
                 }                                                                                  \
             }                                                                                      \
