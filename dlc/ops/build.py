@@ -7,7 +7,8 @@ identity transpose and the map ``a0`` return their operand.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -18,6 +19,9 @@ from dlc.ir.sizes import Dim, Size, bound_of, floordiv, product
 from dlc.ir.types import DType
 from dlc.ops.core.map import Map
 from dlc.ops.known import known_result
+
+if TYPE_CHECKING:
+    from dlc.ops.core.pool import Pool
 
 
 def apply(operator: Operator, *values: Value) -> Value:
@@ -193,7 +197,7 @@ def pool(kind: str, x: Value, kernel: Sequence[int], *, strides: Sequence[int] |
          overhang: Sequence[Dim] | None = None, include_pad: bool = False) -> Value:  # fmt: skip
     """Maximum ("max") or mean ("avg") of sliding windows; see the core op for the arguments.
 
-    Where there is no kernel for the dtype, the padding of a maximum becomes an op of its own.
+    Where there is no kernel for the dtype, the padding becomes an op of its own.
     """
     from dlc.ops.core.pool import Pool
     from dlc.ops.core.reduce import identity
@@ -206,8 +210,23 @@ def pool(kind: str, x: Value, kernel: Sequence[int], *, strides: Sequence[int] |
         ends = [end + more for end, more in zip(pads[rank:], overhang, strict=True)]
         x = pad(x, (0, 0, *pads[:rank]), (0, 0, *ends), identity("max", dtype.numpy))
         pads, overhang = zeros * 2, zeros
+    if dtype is not DType.F32 and kind == "avg" and any((*pads, *overhang)):
+        return _padded_mean(x, Pool(kind, tuple(kernel), tuple(strides or ones), pads,
+                                    tuple(dilations or ones), overhang, include_pad))  # fmt: skip
     return apply(Pool(kind, tuple(kernel), tuple(strides or ones), pads, tuple(dilations or ones),
                       overhang, include_pad), x)  # fmt: skip
+
+
+def _padded_mean(x: Value, pool: Pool) -> Value:
+    """A mean of windows as that of zeros around ``x``, divided by the share that counts."""
+    rank, pads, more = len(pool.kernel), pool.fixed(pool.pads), (0, 0, *pool.fixed(pool.overhang))
+    begins, ends = (0, 0, *pads[:rank]), (0, 0, *pads[rank:])
+    bare = replace(pool, pads=(0,) * 2 * rank, overhang=(0,) * rank)
+    mask = np.ones((1, 1, *x.shape[2:]))
+    mask = np.pad(mask, list(zip(begins, ends, strict=True)), constant_values=int(pool.include_pad))
+    share = bare.evaluate([np.pad(mask, [(0, size) for size in more])])[0]
+    zeros = pad(x, begins, [end + size for end, size in zip(ends, more, strict=True)])
+    return map_("a0 / a1", apply(bare, zeros), constant(x, share + (share == 0), x.type.dtype))
 
 
 def arg_reduce(kind: str, x: Value, axis: int, last: bool = False) -> Value:

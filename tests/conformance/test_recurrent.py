@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper, numpy_helper
 from single_node import reference
 
 from dlc import api, interp
@@ -34,16 +34,20 @@ FORMS: list[tuple[str, str, str, dict[str, Any]]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize(
+Form = tuple[str, str, str, dict[str, Any]]
+every_form = pytest.mark.parametrize(
     "form", FORMS, ids=lambda f: f"{f[0]}-{f[1]}-{len(f[2].split())}-{len(f[3])}"
 )
-def test_against_onnxruntime(form: tuple[str, str, str, dict[str, Any]]) -> None:
+
+
+def layer(form: Form, dtype: Any = np.float32) -> tuple[Any, dict[str, np.ndarray], list[str]]:
+    """A model of one layer, its inputs and the names of its outputs."""
     kind, direction, given, attributes = form
     rng = np.random.default_rng(5)
     d, columns = 2 if direction == "bidirectional" else 1, GATES[kind] * SIZE
 
     def normal(*shape: int) -> np.ndarray:
-        return rng.standard_normal(shape).astype(np.float32)
+        return rng.standard_normal(shape).astype(np.float32).astype(dtype)
 
     optional = {
         "b": normal(d, 2 * columns), "lengths": np.array([5, 2, 0], np.int32),
@@ -69,13 +73,32 @@ def test_against_onnxruntime(form: tuple[str, str, str, dict[str, Any]]) -> None
     graph = helper.make_graph(
         [node], "recurrent",
         [helper.make_tensor_value_info(n, kind_of(a.dtype), a.shape) for n, a in inputs.items()],
-        [helper.make_tensor_value_info(n, TensorProto.FLOAT, None) for n in outputs],
+        [helper.make_tensor_value_info(n, kind_of(np.dtype(dtype)), None) for n in outputs],
         [numpy_helper.from_array(a, n) for n, a in weights.items()],
     )  # fmt: skip
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 17)], ir_version=8)
+    return model, inputs, outputs
+
+
+@every_form
+def test_against_onnxruntime(form: Form) -> None:
+    model, inputs, outputs = layer(form)
     want = reference(model, inputs)
     compiled = api.compile(model).run(inputs)
     interpreted = interp.run(api.plan(load(model)), inputs)
     for name, expected in zip(outputs, want, strict=True):
         np.testing.assert_allclose(compiled[name], expected, rtol=1e-4, atol=1e-5)
         np.testing.assert_allclose(interpreted[name], expected, rtol=1e-4, atol=1e-5)
+
+
+@every_form
+def test_f64_is_the_same_to_more_digits(form: Form) -> None:
+    model, inputs, outputs = layer(form, np.float64)
+    narrow, rounded, _ = layer(form)
+    want = reference(narrow, rounded)
+    interpreted = interp.run(api.plan(load(model)), inputs)
+    compiled = api.compile(model).run(inputs)
+    for name, expected in zip(outputs, want, strict=True):
+        assert compiled[name].dtype == np.float64
+        np.testing.assert_allclose(compiled[name], expected, rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(compiled[name], interpreted[name], rtol=1e-12, atol=1e-13)

@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
+import numpy as np
+
 from dlc.ir.graph import Value
+from dlc.ir.types import DType
 from dlc.ops import build
 from dlc.ops.onnx.expansion import Call, expansion
-from dlc.ops.onnx.padding import resolve_pads, split, window_of
+from dlc.ops.onnx.padding import Window, resolve_pads, split, window_of
 from dlc.ops.onnx.precision import in_f32
+from dlc.ops.take import take
 
 
 def per_channel(b: Value, x: Value) -> Value:
@@ -46,6 +52,34 @@ def conv_transpose(call: Call, x: Value, w: Value, b: Value | None = None) -> Va
         begins = split([max(0, t) for t in total], window.auto_pad == "SAME_UPPER")[:rank]
         pads = (*begins, *(t - begin for t, begin in zip(total, begins, strict=True)))
     ends = [end - more for end, more in zip(pads[rank:], added, strict=True)]
+    if x.type.dtype is not DType.F32:
+        result = _transposed(x, w, window, (*pads[:rank], *ends), int(call.attr("group")))
+        return build.map_(epilogue, result, *extras)
     return build.conv_transpose(x, w, *extras, strides=window.strides, pads=(*pads[:rank], *ends),
                                 dilations=window.dilations, groups=call.attr("group"),
                                 epilogue=epilogue)  # fmt: skip
+
+
+def _transposed(x: Value, w: Value, window: Window, pads: Sequence[int], groups: int) -> Value:
+    """Where there is no kernel: zeros between the elements, then a convolution turned round."""
+    rank, (each, filters, *kernel) = len(window.kernel), w.shape
+    for axis, step in enumerate(window.strides, 2):
+        before, size, after = x.shape[:axis], x.shape[axis], x.shape[axis + 1 :]
+        between = [0] * axis + [0, step - 1] + [0] * len(after)
+        spaced = build.pad(
+            build.reshape(x, [*before, size, 1, *after]), [0] * len(between), between
+        )
+        whole = build.reshape(spaced, [*before, size * step, *after])
+        x = build.slice_(whole, [0] * (rank + 2), [*before, (size - 1) * step + 1, *after])
+    turned = take(w, {2 + i: np.arange(size)[::-1] for i, size in enumerate(kernel)})
+    grouped = build.reshape(turned, [groups, each // groups, filters, *kernel])
+    swapped = build.transpose(grouped, (0, 2, 1, *range(3, 3 + rank)))
+    weights = build.reshape(swapped, [groups * filters, each // groups, *kernel])
+    around = [span - 1 for span in window.spread]
+    full = build.conv(x, weights, pads=around * 2, dilations=window.dilations, groups=groups)
+    begins, ends = (0, 0, *pads[:rank]), (0, 0, *pads[rank:])
+    first, last = ([max(-p, 0) for p in side] for side in (begins, ends))
+    grown = build.pad(full, first, last)
+    starts, rest = ([max(p, 0) for p in side] for side in (begins, ends))
+    sizes = [size - s - e for size, s, e in zip(grown.shape, starts, rest, strict=True)]
+    return build.slice_(grown, starts, sizes)

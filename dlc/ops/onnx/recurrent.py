@@ -12,6 +12,7 @@ from dlc.ops import build
 from dlc.ops.core.recurrence import Recurrence
 from dlc.ops.onnx.expansion import Call, expansion
 from dlc.ops.onnx.precision import in_f32
+from dlc.ops.onnx.recurrent_loop import in_turns
 
 _DEFAULTS = {"rnn": ["Tanh"], "gru": ["Sigmoid", "Tanh"], "lstm": ["Sigmoid", "Tanh", "Tanh"]}
 #: the activations with parameters, and their defaults
@@ -29,8 +30,6 @@ _NAMES = {name.lower(): name for name in (
 def recurrent(call: Call, x: Value, w: Value, r: Value, b: Value | None = None,
               lengths: Value | None = None, h0: Value | None = None, c0: Value | None = None,
               peepholes: Value | None = None) -> Sequence[Value]:  # fmt: skip
-    if x.type.dtype is DType.F64:
-        raise call.unsupported("recurrent layers of f64 have no kernel; cast to f32 around it")
     batch_first = bool(call.attr("layout", 0))
     if batch_first:
         x = build.transpose(x, (1, 0, 2))
@@ -45,7 +44,7 @@ def recurrent(call: Call, x: Value, w: Value, r: Value, b: Value | None = None,
     def part(value: Value | None, k: int, *shape: int) -> Value:
         """What direction k has of an operand; zeros when it is absent."""
         if value is None:
-            return build.constant(x, np.zeros(shape), DType.F32)
+            return build.constant(x, np.zeros(shape), x.type.dtype)
         starts = [k] + [0] * (value.type.rank - 1)
         return build.reshape(build.slice_(value, starts, [1, *value.shape[1:]]), shape)
 
@@ -68,7 +67,10 @@ def recurrent(call: Call, x: Value, w: Value, r: Value, b: Value | None = None,
         state = build.transpose(part(r, k, columns, size), (1, 0))
         operands = [build.reshape(product, (steps, batch, columns)), state,
                     part(h0, k, batch, size), lengths, *extra]  # fmt: skip
-        rows.append(list(x.graph.add(operator, operands).results))
+        if x.type.dtype is DType.F32:
+            rows.append(list(x.graph.add(operator, operands).results))
+        else:
+            rows.append(list(in_turns(operator, *operands)))
     results = []
     for n, each in enumerate(zip(*rows, strict=True)):
         whole = [build.reshape(v, (*v.shape[:-2], 1, *v.shape[-2:])) for v in each]

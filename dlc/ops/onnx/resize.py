@@ -9,7 +9,7 @@ import numpy as np
 from dlc.ir.graph import Value
 from dlc.ir.operator import Array
 from dlc.ir.types import DType
-from dlc.ops.build import cast, constant, resample
+from dlc.ops.build import cast, constant, map_, resample
 from dlc.ops.onnx import resize_tables as tables
 from dlc.ops.onnx.elementwise import compute
 from dlc.ops.onnx.expansion import Call, expansion
@@ -64,19 +64,33 @@ def _nearest(call: Call, positions: Array, axis: Axis) -> Array:
 
 def _interpolate(call: Call, x: Value, axes: Mapping[int, Axis],
                  positions: Mapping[int, Array]) -> Value:  # fmt: skip
-    if x.type.dtype is DType.F64:
-        raise call.unsupported("interpolation of f64; cast to f32 around it")
     smooth = call.attr("mode") == "cubic"
     kernel = tables.cubic(call.attr("cubic_coeff_a")) if smooth else tables.linear
-    result = cast(x, DType.F32)
+    wide = x.type.dtype is DType.F64
+    result, step = (x, _summed) if wide else (cast(x, DType.F32), resample)
     # axes that shrink come first: fewer elements for the others
     for i, axis in sorted(axes.items(), key=lambda item: item[1].count / max(item[1].extent, 1)):
         index, weight = tables.weighted(
             positions[i], axis, kernel, 2 if smooth else 1, antialias=bool(call.attr("antialias", 0)),
             exclude_outside=bool(call.attr("exclude_outside", 0)),
         )  # fmt: skip
-        result = resample(result, index, weight, i)
+        result = step(result, index, weight, i)
     return cast(result, x.type.dtype)
+
+
+def _summed(x: Value, index: Array, weight: Array, axis: int) -> Value:
+    """What ``resample`` does, in the dtype of ``x``: one tap after the other."""
+    total = None
+    for positions, factors in zip(index.T, weight.T, strict=True):
+        taken = take(x, {axis: positions})
+        row = constant(x, factors.reshape([-1] + [1] * (x.type.rank - axis - 1)), x.type.dtype)
+        total = (
+            map_("a0 * a1", taken, row)
+            if total is None
+            else map_("a0 * a1 + a2", taken, row, total)
+        )
+    assert total is not None
+    return total
 
 
 def _extrapolate(call: Call, x: Value, axes: Mapping[int, Axis],
