@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dlc.backends.c99.dtypes import c_type, limits, literal
 from dlc.backends.c99.frame import Frame
+from dlc.backends.c99.scalars import Typed
 from dlc.backends.c99.sizes import failure_text
 from dlc.backends.c99.writer import Writer
 from dlc.errors import UnsupportedError
@@ -14,32 +15,31 @@ from dlc.ops.emission import Access, Check, Define
 
 def write_define(define: Define, frame: Frame, out: Writer) -> None:
     """Write the assignment of a symbol, its value being checked before it is converted."""
-    symbol = define.symbol
+    symbol, element = define.symbol, None
     if isinstance(define.value, Access):
         element = frame.element(define.value, ())
         if not (element.dtype.is_integer or element.dtype is DType.BOOL):
             raise UnsupportedError(f"the size {symbol.name} is read from {element.dtype.value}")
         type, text, (low, high) = c_type(element.dtype), element.text, limits(element.dtype)
-        written = {end: literal(end, element.dtype) for end in (symbol.low, symbol.bound)
-                   if low <= end <= high}  # fmt: skip
     else:
         type, text = "ptrdiff_t", frame.size(define.value)
         low, high = low_of(define.value), bound_of(define.value)
-        written = {end: str(end) for end in (symbol.low, symbol.bound)}
     out.line(f"const {type} value = {text};")
     bad = [
-        *([f"value < {written[symbol.low]}"] if low < symbol.low <= high else []),
-        *([f"value > {written[symbol.bound]}"] if low <= symbol.bound < high else []),
+        *([f"value < {_end(symbol.low, element)}"] if low < symbol.low <= high else []),
+        *([f"value > {_end(symbol.bound, element)}"] if low <= symbol.bound < high else []),
     ]
     if symbol.low > high or symbol.bound < low:
-        raise UnsupportedError(
-            f"the size {symbol} is read from values that are never in its interval"
-        )
+        bad = ["1 /* no value is in the interval */"]
     _refuse(" || ".join(bad), frame, out)
     converted = "value" if type == "ptrdiff_t" else "(ptrdiff_t)value"
     out.line(f"*{frame.pointer(symbol)} = {converted};")
     _check_joint(symbol, frame, out)
     frame.defined.append(symbol)
+
+
+def _end(value: int, element: Typed | None) -> str:
+    return str(value) if element is None or abs(value) < 2**31 else literal(value, element.dtype)
 
 
 def check_interval(symbol: Symbol, frame: Frame, out: Writer) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Mapping
 from contextlib import nullcontext
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from dlc.backends.c99.definitions import write_check, write_define
 from dlc.backends.c99.frame import Frame, Parameter, SizeParameter, live_parts
@@ -57,6 +59,8 @@ class Functions:
     calls: tuple[StepCall, ...]
     headers: frozenset[str]
     bodies: tuple[Body, ...] = ()
+    body_names: Mapping[Graph, str] = field(default_factory=dict)
+    """The C function of each body that a step runs, at any depth."""
 
 
 def functions_of(program: Program, names: Names, symbols: SymbolNames) -> Functions:
@@ -64,7 +68,7 @@ def functions_of(program: Program, names: Names, symbols: SymbolNames) -> Functi
     maker = _Maker(names, symbols)
     calls = maker.calls(program)
     return Functions(tuple(maker.by_text.values()), calls, frozenset(maker.headers),
-                     tuple(maker.bodies.values()))  # fmt: skip
+                     tuple(maker.bodies.values()), maker.body_names)  # fmt: skip
 
 
 class _Maker:
@@ -77,6 +81,7 @@ class _Maker:
         self.headers: set[str] = set()
         self.bodies: dict[str, Body] = {}
         """By the name of their function."""
+        self.body_names: dict[Graph, str] = {}
 
     def calls(self, program: Program) -> tuple[StepCall, ...]:
         """What each step of a program calls."""
@@ -100,7 +105,8 @@ class _Maker:
             self.bodies[name] = Body(
                 program, calls, function, frozenset(parameters), tuple(symbols)
             )
-        return self.bodies[self.by_text[key].name]
+        name = self.body_names[graph] = self.by_text[key].name
+        return self.bodies[name]
 
     def _call(self, step: Step) -> StepCall:
         if not live_parts(step):
@@ -147,15 +153,22 @@ class _Maker:
             write_kernel(part, frame, body)
 
 
+#: what is written around the name of a symbol: model.h says it once
+_BOUNDS = re.compile(r'(?:-?\d+<=)?("(?:[^"\\]|\\.)*"|[A-Za-z_]\w*)<=\d+(?:\|\d+)?')
+
+
 def signature(step: Step) -> str:
     """Operator and types of a step, safe in a comment: ``conv: f32[1,3,8,8], ... -> f32[...]``."""
     operands = ", ".join(_type(None if v is None else v.type) for v in step.op.operands)
     results = ", ".join(map(_type, step.op.types))
-    return comment(f"{step.op.operator.label}: {operands} -> {results}".replace(":  ->", ": ->"))
+    text = f"{step.op.operator.label}: {operands} -> {results}".replace(":  ->", ": ->")
+    return comment(text.rstrip())
 
 
 def _type(type: TensorType | None) -> str:
-    return "none" if type is None else str(type)
+    if type is None:
+        return "none"
+    return str(type) if type.is_static else _BOUNDS.sub(r"\1", str(type))
 
 
 def _definition(name: str, key: tuple[str, ...], parameters: list[str], fallible: bool) -> str:

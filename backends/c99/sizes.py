@@ -50,8 +50,8 @@ class SymbolNames:
 def _resembling(name: str) -> str:
     """An identifier like a symbol's name: ``N``, ``batch``, ``selected``; no macro, no local."""
     short = identifier(name, "size")
-    if len(short) == 1:
-        return short.upper()  # the loop variables are lower case
+    if len(short) == 1 and short != "i":  # I is a macro of complex.h
+        return short.upper()  # loop variables are lower case
     return f"{short}_size" if _OWN.fullmatch(short) or short in _FUNCTIONS else short
 
 
@@ -72,7 +72,10 @@ def failure_text(condition: Size, name: Callable[[Symbol], str], headers: set[st
     """C that is true where a condition is 0."""
     if isinstance(condition, Apply) and condition.function in _COMPARES:
         left, right = _sides(condition, name, headers)
-        return f"{left} {'!=' if condition.function == 'equal' else '>='} {right}"
+        if condition.function == "equal":
+            return f"{left} != {right}"
+        constant = isinstance(condition.arguments[0], int)
+        return f"{right} <= {left}" if constant else f"{left} >= {right}"
     return f"{size_text(condition, name, headers, SUM)} == 0"
 
 
@@ -90,10 +93,12 @@ def _text(dim: Dim, name: Callable[[Symbol], str], headers: set[str]) -> Text:
 def _sum(dim: Sum, name: Callable[[Symbol], str], headers: set[str]) -> Text:
     most = abs(dim.constant)
     parts: list[tuple[bool, str]] = []
+    grows = dim.constant > 0 or any(k > 0 for _, k in dim.terms)  # so no minus begins the text
     for monomial, k in dim.terms:
         alone = Sum(((monomial, k),))
         most += max(abs(alone.low), abs(alone.bound))
-        factors = [size_text(atom, name, headers, UNARY) for atom in monomial]
+        level = QUOTIENT if grows and len(monomial) == abs(k) == 1 else UNARY
+        factors = [size_text(atom, name, headers, level) for atom in monomial]
         parts.append((k < 0, " * ".join([*([] if abs(k) == 1 else [str(abs(k))]), *factors])))
     if most > _LARGEST:
         raise UnsupportedError(f"the size {dim} may not fit 64 bits; give its symbols lower bounds")

@@ -197,6 +197,22 @@ def test_a_size_read_from_data(tmp_path: Path) -> None:
     verify_plan(tmp_path / "m")
 
 
+def test_golden_model(tmp_path: Path) -> None:
+    """The C of sizes, kept to be read and reviewed."""
+    graph = Graph("sized")
+    x, y = graph.add_input("x", f32(N, 2)), graph.add_input("y", f32(2 * N))
+    count = Symbol("rows to keep", 6)
+    graph.add(Bind((count,)), [graph.add_input("k", TensorType(DType.I64, (1,)))])
+    half = graph.add(Slice((N // 2, 0), (N - N // 2, 2), (1, 1)), [x]).result
+    folded = graph.add(Reshape((N, 2)), [graph.add(SQUARE, [y]).result]).result
+    kept = graph.add(Slice((0, 0), (count, 2), (1, 1)), [folded]).result
+    graph.set_outputs({"z": graph.add(Concat(0), [half, kept, x]).result})
+    text = (emitted(graph, tmp_path / "m") / "model.c").read_text()
+    golden = Path(__file__).parent.parent / "golden" / "sized.c"
+    assert golden.exists(), f"write {golden} with this text after review:\n{text}"
+    assert text == golden.read_text()
+
+
 @pytest.mark.parametrize("dtype", [DType.I8, DType.I32, DType.I64, DType.U8, DType.U64])
 @pytest.mark.parametrize("interval", [(0, 8), (-3, 8), (2, 1000)])
 def test_elements_of_every_type_are_compared_before_they_are_converted(
@@ -429,6 +445,7 @@ def test_names_are_harmless(name: str, expected: str) -> None:
         ((N + 1) // 2, "(N + 1) / 2"), (A // 2 * M, "M * dlc_floordiv(A, 2)"),
         (N // 2 * M, "M * (N / 2)"), (3 * N // (M + 1), "3 * N / (M + 1)"),
         (select(equal(N, 1), M, N), "N == 1 ? M : N"), (select(N, 2, 3) + 1, "(N != 0 ? 2 : 3) + 1"),
+        (N - N // 2, "N - N / 2"), (-(N // 2), "-(N / 2)"), (1 - N // 2, "1 - N / 2"),
         (maximum(N, M), "dlc_max_size(M, N)"), (less(N, M) + equal(N, M), "(M == N) + (N < M)"),
     ],
 )  # fmt: skip
