@@ -5,7 +5,8 @@
 ``buffer``, byte ``offset`` in it, ``size``, ``first`` (-1: before the run) and ``last`` step (number
 of steps: read by the caller). ``steps`` name the tensors they read and write; ``elided`` lists the
 byte ranges of an operand and a result that are one memory, ``in_place`` the (operand, result) pairs
-a step overwrites, ``frees`` the buffers dead after it. ``copies`` happen after the last step.
+a step overwrites, ``frees`` the buffers dead after it. ``copies`` happen after the last step. ``bodies`` are the functions that steps of ``if`` and ``loop``
+run (their names are in the step's ``bodies``): each has a plan like the model's, in the step's scratch.
 """
 
 from __future__ import annotations
@@ -14,14 +15,15 @@ import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from dlc.backends.c99.functions import StepCall
+from dlc.backends.c99.functions import Functions, StepCall
 from dlc.backends.c99.layout import ALIGN, Field, Layout
-from dlc.backends.c99.lifetimes import Tensor, Tensors
+from dlc.backends.c99.lifetimes import Tensor, Tensors, tensors_of
+from dlc.backends.c99.regions import Body
 from dlc.ir.graph import Op
 from dlc.ir.types import TensorType
 from dlc.ops.emission import Copy, as_copy
 from dlc.plan.links import joined_bytes
-from dlc.plan.program import Placement
+from dlc.plan.program import Placement, Program
 
 GENERATOR = "dlc"
 FORMAT = 1
@@ -40,11 +42,7 @@ def metadata_of(layout: Layout, tensors: Tensors, files: Iterable[str]) -> dict[
         "name": program.graph.name,
         "c_name": layout.name,
         "memory": "heap" if layout.on_heap else "arena",
-        "arena_bytes": program.arena_bytes,
         "arena_align": layout.arena_align,
-        "lower_bound": program.lower_bound,
-        "peak_step": program.peak_step,
-        "peak_bytes_with_io": program.peak_bytes_with_io,
         "inputs": _fields(layout.inputs, [tensors.of_value.get(v) for v in program.graph.inputs]),
         "outputs": _outputs(layout, [tensors.of_value.get(v) for v in program.graph.outputs]),
         # how they make up sequences and optionals; null where all are plain tensors
@@ -56,17 +54,56 @@ def metadata_of(layout: Layout, tensors: Tensors, files: Iterable[str]) -> dict[
             for s in (*layout.input_symbols, *layout.defined_symbols)
         ],
         "weights": _weights(layout),
+        **_plan(program, layout.functions.calls, tensors, layout.functions),
+        # what `if` and `loop` run: functions with a plan of their own, of scratch memory
+        "bodies": [_body(body, layout.functions) for body in layout.functions.bodies],
+        "files": sorted(files),
+    }  # fmt: skip
+
+
+def _plan(
+    program: Program, calls: Sequence[StepCall], tensors: Tensors, functions: Functions
+) -> dict[str, Any]:
+    return {
+        "arena_bytes": program.arena_bytes,
+        "lower_bound": program.lower_bound,
+        "peak_step": program.peak_step,
+        "peak_bytes_with_io": program.peak_bytes_with_io,
         "buffers": [
             {"id": b.id, "space": b.space.value, "index": b.index, "size": b.size,
              "first": b.first, "last": b.last, "offset": b.offset}
             for b in program.buffers
         ],
         "tensors": [_tensor(tensor) for tensor in tensors.all],
-        "steps": [_step(call, tensors) for call in layout.functions.calls],
+        "steps": [_step(call, tensors, functions) for call in calls],
         "copies": [
             {"source": _place(c.source), "output": c.output, "size": c.size} for c in program.copies
         ],
-        "files": sorted(files),
+    }  # fmt: skip
+
+
+def _body(body: Body, functions: Functions) -> dict[str, Any]:
+    program, tensors = body.program, tensors_of(body.program)
+    graph = program.graph
+    rows = {
+        kind: [
+            {"name": name, "c_name": f"{stem}{i}", **_type(value.type),
+             "tensor": tensors.of_value.get(value)}
+            for i, (name, value) in enumerate(zip(names, values, strict=True))
+        ]
+        for kind, stem, names, values in (
+            ("inputs", "in", graph.input_names, graph.inputs),
+            ("outputs", "out", graph.output_names, graph.outputs),
+        )
+    }  # fmt: skip
+    return {
+        "name": graph.name, "c_name": body.function.name, **rows,
+        "symbols": [
+            {"name": s.name, "c_name": name, "low": s.low, "bound": s.bound, "text": str(s),
+             "given": False}
+            for s, name in {p.symbol: p.name for call in body.calls for p in call.sizes}.items()
+        ],
+        **_plan(program, body.calls, tensors, functions),
     }  # fmt: skip
 
 
@@ -113,7 +150,7 @@ def _tensor(tensor: Tensor) -> dict[str, Any]:
     }  # fmt: skip
 
 
-def _step(call: StepCall, tensors: Tensors) -> dict[str, Any]:
+def _step(call: StepCall, tensors: Tensors, functions: Functions) -> dict[str, Any]:
     step, op = call.step, call.step.op
     copies = {number: as_copy(step.emission.parts[number]) for number in sorted(step.elided)}
     return {
@@ -122,6 +159,10 @@ def _step(call: StepCall, tensors: Tensors) -> dict[str, Any]:
         "reads": [tensors.of_value[v] for v in op.operands if v is not None],
         "writes": [tensors.of_value[v] for v in op.results],
         "scratch": tensors.of_scratch.get(step.index),
+        "bodies": list(dict.fromkeys(
+            functions.body_names[body]
+            for body in op.operator.regions() if body in functions.body_names
+        )),
         "macs": op.operator.cost(op.operand_types, op.types).macs,
         "parts": len(step.emission.parts),
         # byte ranges that are one and the same memory in an operand and a result

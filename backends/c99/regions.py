@@ -176,11 +176,11 @@ def write_repeat(repeat: Repeat, frame: Frame, out: Writer, bodies: Bodies) -> N
                 assert dtype is not None
                 out.line(f"{pointer_type(dtype)}const old = now{i};")
                 out.extend([f"now{i} = next{i};", f"next{i} = old;"])
-    for i, (state, home) in enumerate(zip(repeat.states, homes, strict=True)):
+    for i, (state, place) in enumerate(zip(repeat.states, homes, strict=True)):
         if state.count:
             frame.headers.add("string.h")
-            with out.block(f"if (now{i} != {home})"):
-                out.line(f"memcpy({home}, now{i}, {state.count} * sizeof(*now{i}));")
+            with out.block(f"if (now{i} != {place})"):
+                out.line(f"memcpy({place}, now{i}, {state.count} * sizeof(*now{i}));")
     if repeat.taken is not None:
         frame.set_scratch(repeat.taken.buffer, DType.I64)
         out.line(f"{frame.element(repeat.taken, ()).text} = turn;")

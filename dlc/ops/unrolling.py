@@ -30,13 +30,15 @@ def _branch(op: Op) -> Sequence[Value] | None:
     body = op.operator.attributes()[name]
     if tuple(value.type for value in body.outputs) != op.types:
         return None
-    return inline(body, op.graph, captures)
+    return inline(body, op.graph, [value for value in captures if value is not None])
 
 
 def _turns(op: Op, loop: Loop) -> Sequence[Value] | None:
     limit, condition, *rest = (value for value in op.operands if value is not None)
     states = rest[: loop.carried]
     stacked = op.types[loop.carried :]
+    if loop.symbols:
+        return None
     most = None if limit.constant is None else int(limit.constant.reshape(-1)[0])
     starts = None if condition.constant is None else bool(condition.constant.reshape(-1)[0])
     if (most is not None and most <= 0) or starts is False:

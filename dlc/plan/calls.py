@@ -26,10 +26,7 @@ def check_calls(stated: Stated, path: Path) -> int:
         text = path.read_text(encoding="utf-8")
     except (OSError, ValueError) as error:
         raise PlanError(f"{path} cannot be read; compile the model again") from error
-    head = f"int {stated.c_name}_run("
-    if head not in text:
-        raise PlanError(f"{path} has no function {stated.c_name}_run")
-    start, *sections = _sections(text[text.index(head) :])
+    start, *sections = _sections(_function(stated, text, path))
     if len(sections) != len(stated.steps):
         raise PlanError(
             f"{path} runs {len(sections)} steps, metadata.json states {len(stated.steps)}"
@@ -40,6 +37,16 @@ def check_calls(stated: Stated, path: Path) -> int:
         count += _check_step(stated, step, section, names)
     _check_copies(stated, sections[-1] if sections else start, names)
     return count
+
+
+def _function(stated: Stated, text: str, path: Path) -> str:
+    """The text of the one function that runs a plan, from its name on."""
+    name = stated.c_name if stated.is_body else f"{stated.c_name}_run"
+    heads = list(re.finditer(rf"^(?:static )?(?:int|void) {re.escape(name)}\(", text, re.MULTILINE))
+    if len(heads) != 1:
+        raise PlanError(f"{path} has no function {name}, or several")
+    end = text.find("\n}\n", heads[0].start())
+    return text[heads[0].start() : end]
 
 
 def _sections(body: str) -> Iterator[str]:
@@ -113,7 +120,11 @@ def _check_copies(stated: Stated, section: str, names: _Names) -> None:
         target, source, size = _arguments(section, match.end())
         found.append((names.address(source, "the final copy"), target, size))
     expected = [
-        (stated.address(c.buffer, c.offset), f"out->{stated.outputs[c.output].c_name}", str(c.size))
+        (
+            stated.address(c.buffer, c.offset),
+            f"{'' if stated.is_body else 'out->'}{stated.outputs[c.output].c_name}",
+            str(c.size),
+        )
         for c in copies
     ]
     for number, copy in enumerate(copies):
@@ -144,7 +155,8 @@ class _Names:
         self.stated = stated
         buffers = {(b.space, b.index): b.id for b in stated.buffers if b.space != "arena"}
         self.bases: dict[str, tuple[Address, int]] = {"mem": (("arena", 0), 1)}
-        fields = [("input", "in->", stated.inputs), ("output", "out->", stated.outputs),
+        given, made = ("", "") if stated.is_body else ("in->", "out->")
+        fields = [("input", given, stated.inputs), ("output", made, stated.outputs),
                   ("constant", "", stated.constants)]  # fmt: skip
         self.weights: dict[int, int] = {}
         for space, prefix, rows in fields:

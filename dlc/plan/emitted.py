@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -72,6 +72,8 @@ class StatedStep:
     elided: tuple[StatedElision, ...]
     in_place: tuple[tuple[int, int], ...]
     frees: tuple[int, ...]
+    bodies: tuple[str, ...] = ()
+    """Functions of the bodies it runs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +115,10 @@ class Stated:
     copies: tuple[StatedCopy, ...]
     symbols: frozenset[str] = frozenset()
     """C text that stands for sizes known at run time, not for addresses."""
+    is_body: bool = False
+    """Whether this is the plan of a body, whose function takes its inputs as parameters."""
+    bodies: tuple[Stated, ...] = ()
+    """Plans of the bodies that steps run."""
 
     def address(self, buffer: int, offset: int) -> tuple[str, int]:
         """A memory (``arena``, or one of its own) and an address in it."""
@@ -140,8 +146,27 @@ def read_metadata(folder: Path) -> Stated:
     except (ValueError, RecursionError) as error:
         raise PlanError(f"{path} is not JSON; compile the model again") from error
     stated = _Form(str(path)).root(root)
-    _check_ids(stated, path)
+    for plan in (stated, *stated.bodies):
+        _check_ids(plan, path)
+    _check_bodies(stated, path)
     return stated
+
+
+def _check_bodies(stated: Stated, path: Path) -> None:
+    """Every body that a step runs is there, and fits the step's scratch; none runs itself."""
+    known: dict[str, Stated] = {}
+    for plan in (*stated.bodies, stated):  # a body comes after those it runs
+        for step in plan.steps:
+            room = 0 if step.scratch is None else plan.tensors[step.scratch].size
+            for name in step.bodies:
+                if name not in known:
+                    raise PlanError(f"{path}: step {step.index} runs a body {name!r} there is not")
+                if known[name].arena_bytes > room:
+                    raise PlanError(
+                        f"{path}: step {step.index} has {room} bytes of scratch, but the body "
+                        f"{name!r} needs {known[name].arena_bytes}"
+                    )
+        known[plan.c_name] = plan
 
 
 def _check_ids(stated: Stated, path: Path) -> None:
@@ -185,9 +210,14 @@ class _Form:
     def root(self, row: Any) -> Stated:
         if self.integer(row, "format") != FORMAT:
             raise PlanError(f"{self.path} has format {row['format']}; this dlc reads {FORMAT}")
-        weights = self.get(row, "weights", dict)
+        on_heap = self.get(row, "memory", str) == "heap"
+        stated = self.plan(row, self.get(row, "weights", dict), on_heap)
+        bodies = (self.plan(r, {"constants": []}) for r in self.get(row, "bodies", list))
+        return replace(stated, bodies=tuple(replace(body, is_body=True) for body in bodies))
+
+    def plan(self, row: Any, weights: Any, on_heap: bool = False) -> Stated:
         return Stated(
-            self.get(row, "c_name", str), self.get(row, "memory", str) == "heap",
+            self.get(row, "c_name", str), on_heap,
             self.integer(row, "arena_bytes"), self.integer(row, "lower_bound"),
             self.integer(row, "peak_step", -1), self.integer(row, "peak_bytes_with_io"),
             tuple(self.field(r) for r in self.get(row, "inputs", list)),
@@ -241,7 +271,7 @@ class _Form:
                 for e in self.get(row, "elided", list)
             ),
             tuple((self.natural(i), self.natural(j)) for i, j in pairs),
-            self.integers(row, "frees"),
+            self.integers(row, "frees"), self.names(row, "bodies"),
         )  # fmt: skip
 
     def copy(self, row: Any) -> StatedCopy:
@@ -276,6 +306,12 @@ class _Form:
 
     def integers(self, row: Any, key: str) -> tuple[int, ...]:
         return tuple(self.natural(value) for value in self.get(row, key, list))
+
+    def names(self, row: Any, key: str) -> tuple[str, ...]:
+        found = self.get(row, key, list)
+        if not all(isinstance(name, str) for name in found):
+            raise PlanError(f"{self.path}: {key!r} lists names")
+        return tuple(found)
 
     def dtype(self, row: Any) -> DType:
         name = self.get(row, "dtype", str)

@@ -42,8 +42,8 @@ class If(CoreOperator):
         return self.symbols
 
     def at(self, values: Mapping[Symbol, Dim]) -> Self:
-        bodies = (specialised(body, values) for body in self.regions())
-        return type(self)(*bodies, self.symbols)
+        then, otherwise = (specialised(body, values) for body in self.regions())
+        return type(self)(then, otherwise, self.symbols)
 
     def regions(self) -> Iterator[Graph]:
         return iter((self.then, self.otherwise))
