@@ -33,7 +33,10 @@ def evaluate_graph(graph: Graph, inputs: Sequence[Array]) -> list[Array]:
         else:
             operands = [None if value is None else arrays[value] for value in op.operands]
             try:
-                operator = op.operator.at(sizes) if sizes else op.operator
+                operator = op.operator
+                if sizes:
+                    operator = operator.at(sizes)
+                    operator.check_sizes(operands)
                 results = operator.evaluate(operands)
                 if operator.defined:
                     _define(operator.define(operands, results, op.types), sizes)

@@ -158,6 +158,12 @@ class Operator:
         """
         return self.infer(operands)
 
+    def check_sizes(self, operands: Arrays) -> None:
+        """Raise VerifyError where the sizes of operands do not fit, as the emitted C finds out at run
+        time; what ``infer`` refuses of types with these sizes.
+        """
+        return
+
     def evaluate(self, operands: Arrays) -> tuple[Array, ...]:
         """Results in numpy: the oracle of this operator, also used to fold constants."""
         raise UnsupportedError(f"{self.label} cannot be evaluated")

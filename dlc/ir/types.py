@@ -233,7 +233,7 @@ def broadcast_shapes(*shapes: Sequence[Dim]) -> tuple[Dim, ...]:
     """Multidirectional (numpy) broadcasting of shapes that may hold sizes known at run time.
 
     Where sizes cannot be proven equal the result follows the rule at run time; that they fit is
-    then to be checked there (``dlc.ops.nest.broadcast_checks``). Raises VerifyError when two dims
+    then to be checked there (``dlc.ops.nest.fits``). Raises VerifyError when two dims
     surely differ and neither can be 1.
     """
     rank = max((len(shape) for shape in shapes), default=0)

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from dlc.errors import VerifyError
 from dlc.ir.sizes import Dim, equal, less, low_of, select
-from dlc.ir.types import broadcast_shapes, strides_of
+from dlc.ir.types import strides_of
 from dlc.ops.emission import Access, Affine, Buffer, Check
 
 
@@ -63,12 +63,6 @@ def checks(conditions: Iterable[Dim]) -> tuple[Check, ...]:
         elif low_of(condition) <= 0:
             found[Check(condition)] = None
     return tuple(found)
-
-
-def broadcast_checks(shapes: Sequence[Sequence[Dim]]) -> tuple[Check, ...]:
-    """Checks that shapes broadcast together, as far as it is not proven."""
-    extents = broadcast_shapes(*shapes)
-    return checks(condition for shape in shapes for condition in fits(shape, extents))
 
 
 def merge_loops(

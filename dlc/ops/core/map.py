@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar
 
@@ -11,9 +11,9 @@ import numpy as np
 from dlc.ir.expr import Expr
 from dlc.ir.operator import Array, Arrays, Cost, Types
 from dlc.ir.types import TensorType, broadcast_shapes
-from dlc.ops.core.operator import CoreOperator, OnnxBody
+from dlc.ops.core.operator import Condition, CoreOperator, OnnxBody
 from dlc.ops.emission import Emission, Nest, Operand, Result
-from dlc.ops.nest import broadcast_checks, collapse
+from dlc.ops.nest import collapse, fits
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +36,12 @@ class Map(CoreOperator):
         dtype = self.expr.dtype_of([t.dtype for t in types])
         return (TensorType(dtype, broadcast_shapes(*(t.shape for t in types))),)
 
+    def conditions(self, operands: Sequence[TensorType]) -> Iterator[Condition]:
+        shapes = [t.shape for t in operands]
+        result = broadcast_shapes(*shapes)
+        together = (condition for shape in shapes for condition in fits(shape, result))
+        yield together, "C2", "the shapes do not broadcast"
+
     def evaluate(self, operands: Arrays) -> tuple[Array, ...]:
         arrays = [np.asarray(a) for a in operands]
         shape = np.broadcast_shapes(*(a.shape for a in arrays))
@@ -51,7 +57,7 @@ class Map(CoreOperator):
             + [(Operand(i), t.shape) for i, t in enumerate(operands)]
         )  # fmt: skip
         nest = Nest(extents, tuple(reads), write, self.expr)
-        return Emission((*broadcast_checks([t.shape for t in operands]), nest))
+        return Emission((*self.checks(operands), nest))
 
     def to_onnx(self, body: OnnxBody, operands: Sequence[str], operand_types: Types,
                 result_types: Sequence[TensorType]) -> Sequence[str]:  # fmt: skip

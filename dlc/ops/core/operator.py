@@ -6,10 +6,12 @@ from abc import abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Protocol
 
+import numpy as np
+
 from dlc.errors import UnsupportedError
-from dlc.ir.operator import Operator, Types
+from dlc.ir.operator import Arrays, Operator, Types
 from dlc.ir.sizes import Dim, bound_of
-from dlc.ir.types import TensorType
+from dlc.ir.types import DType, TensorType
 from dlc.ops.emission import Check, Emission
 from dlc.ops.nest import checks
 
@@ -62,6 +64,10 @@ class CoreOperator(Operator):
         """Raise VerifyError unless the conditions may hold."""
         for sizes, constraint, message in self.conditions(operands):
             self.require(all(bound_of(size) > 0 for size in sizes), constraint, message)
+
+    def check_sizes(self, operands: Arrays) -> None:
+        arrays = [np.asarray(array) for array in operands]
+        self.require_sizes([TensorType(DType.of(array), array.shape) for array in arrays])
 
     def checks(self, operands: Sequence[TensorType]) -> tuple[Check, ...]:
         """The conditions that may fail at run time."""
