@@ -35,6 +35,8 @@ PARAMETERS = {
 }  # fmt: skip
 #: cases whose results are random: of these, dtypes and shapes are compared
 RANDOM = re.compile(r"test_(bernoulli|training_dropout(?!_zero_ratio))")
+#: cases that expect an error of f32 where the exact result is 0: 2e-7, found beside sums of hundreds
+ROUGH = re.compile(r"test_dft_inverse")
 FLAGS = ("-std=c99", "-O1")
 
 
@@ -111,8 +113,8 @@ def _outcome(name: str, module: Module) -> str:
             return f"run: {error}"
         for ours, theirs in zip(results.values(), map(_plain, expected), strict=True):
             try:
-                values = not RANDOM.match(name)
-                _compare(ours, theirs, case.rtol, case.atol, values)
+                values, atol = not RANDOM.match(name), 1e-6 if ROUGH.match(name) else case.atol
+                _compare(ours, theirs, case.rtol, atol, values)
             except AssertionError as error:
                 return "DIFFERS " + " ".join(str(error).split())[:160]
     return ""
