@@ -52,7 +52,7 @@ def dim_options(function: Function) -> Function:
         most = {name: AtMost(size) for name, size in maxima.items()}
         return function(*args, dims={**dims, **most}, **kwargs)
 
-    function = bounded  # type: ignore[assignment]
+    decorated: Function = bounded  # type: ignore[assignment]
     for decorate in (
         click.option("--shape", "shapes", multiple=True, callback=_shapes, metavar="INPUT=1x3x224x224",
                      help="Fix the whole shape of an input."),
@@ -63,8 +63,8 @@ def dim_options(function: Function) -> Function:
                      help="Fix a symbolic dimension of the inputs, or the length of an input sequence "
                           "(none: an optional input without a value)."),
     ):  # fmt: skip
-        function = decorate(function)
-    return function
+        decorated = decorate(decorated)
+    return decorated
 
 
 def pipeline_options(default: str) -> Callable[[Function], Function]:
