@@ -6,7 +6,7 @@ import itertools
 import json
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
@@ -22,9 +22,9 @@ from dlc.backends.c99.names import Names
 from dlc.backends.c99.sizes import SymbolNames, size_text
 from dlc.backends.c99.toolchain import STRICT_FLAGS, available_compilers, build_executable
 from dlc.errors import InputError, UnsupportedError
-from dlc.interp import run
+from dlc.interp import largest, run
 from dlc.ir.expr import parse_expr
-from dlc.ir.graph import Graph
+from dlc.ir.graph import Graph, Value
 from dlc.ir.operator import Array, Arrays, Types
 from dlc.ir.sizes import (
     Dim,
@@ -40,8 +40,10 @@ from dlc.ir.sizes import (
 from dlc.ir.types import DType, TensorType
 from dlc.ops.core.bind import Bind
 from dlc.ops.core.concat import Concat
+from dlc.ops.core.contract import Contract
 from dlc.ops.core.map import Map
 from dlc.ops.core.operator import CoreOperator
+from dlc.ops.core.reduce import Reduce
 from dlc.ops.core.reshape import Reshape
 from dlc.ops.core.sizes import Sizes
 from dlc.ops.core.slice import Slice
@@ -452,3 +454,48 @@ def test_names_are_harmless(name: str, expected: str) -> None:
 def test_text_of_sizes(size: Dim, expected: str) -> None:
     names = {N: "N", M: "M", A: "A"}
     assert size_text(size, names.__getitem__, set()) == expected
+
+
+def broadcast(graph: Graph) -> Value:
+    x, y = graph.add_input("x", f32(N, 2)), graph.add_input("y", f32(M, 1))
+    return graph.add(SUM, [graph.add(SQUARE, [x]).result, y]).result
+
+
+def product(graph: Graph) -> Value:
+    x, y = graph.add_input("x", f32(M, N, 3)), graph.add_input("y", f32(N, 3, 5))
+    rows = graph.add(Reshape((M * N, 3)), [x]).result
+    flat = graph.add(Reshape((3, 5 * N)), [y]).result
+    result = graph.add(Contract(epilogue=parse_expr("max(a0, 0.0)")), [rows, flat]).result
+    return graph.add(Contract(transpose_lhs=True), [result, result]).result
+
+
+def softmax(graph: Graph) -> Value:
+    x = graph.add_input("x", f32(M, N))
+    high = graph.add(Reduce("max", (1,)), [x]).result
+    power = graph.add(Map(parse_expr("exp(a0 - a1)")), [x, high]).result
+    total = graph.add(Reduce("add", (1,)), [power]).result
+    return graph.add(Map(parse_expr("a0 / a1")), [power, total]).result
+
+
+@pytest.mark.parametrize("flags", [EXACT, ("-std=c99", "-O3", "-march=native")])
+@pytest.mark.parametrize("build", [broadcast, product, softmax])
+def test_kernels_and_reductions_of_every_size(
+    build: Callable[[Graph], Value], flags: tuple[str, ...], tmp_path: Path
+) -> None:
+    graph = Graph("m")
+    graph.set_outputs({"z": build(graph)})
+    module = compiled(graph, tmp_path / "m", flags)
+    for n, m in itertools.product(range(7), range(4)):
+        sizes = {N: n, M: m}
+        inputs = {
+            name: noise(*largest(value.type, sizes).dims)
+            for name, value in zip(graph.input_names, graph.inputs, strict=True)
+        }
+        if build is broadcast and n != m and 1 not in (n, m):
+            with pytest.raises(InputError, match="two contradict"):
+                module.run(inputs)
+            continue
+        got, expected = module.run(inputs)["z"], run(graph, inputs)["z"]
+        assert got.shape == expected.shape
+        np.testing.assert_allclose(got, expected, rtol=1e-4, atol=1e-5)
+    verify_plan(tmp_path / "m")
