@@ -41,8 +41,9 @@ class UnknownSizeError(UnsupportedError):
 
 def infer_dtypes(operator: OnnxOperator, operands: Types) -> list[DType | None]:
     """Element types of the results, also where their shapes are not known."""
-    results = _onnx_results(operator, operands, [None] * len(operands))
-    return [None if result is None else result[0] for result in results]
+    protos = _protos(operator, operands, [None] * len(operands))
+    numbers = [0 if proto is None else proto.tensor_type.elem_type for proto in protos]
+    return [DType.of(number) if number else None for number in numbers]
 
 
 def infer_node(
@@ -111,6 +112,12 @@ def _final(operator: OnnxOperator, result: _Result) -> TensorType:
 def _onnx_results(
     operator: OnnxOperator, operands: Sequence[TensorType | None], known: Sequence[Known]
 ) -> list[_Result]:
+    return [_convert(proto, operands) for proto in _protos(operator, operands, known)]
+
+
+def _protos(
+    operator: OnnxOperator, operands: Sequence[TensorType | None], known: Sequence[Known]
+) -> list[TypeProto | None]:
     names = ["" if t is None else f"i{k}" for k, t in enumerate(operands)]
     node = _explicit(operator).node(names, operator.results)
     types = {name: type_proto(t) for name, t in zip(names, operands, strict=True) if t is not None}
@@ -130,7 +137,7 @@ def _onnx_results(
         text = " ".join(str(error).split()).removeprefix("[ShapeInferenceError] ")
         shapes = ", ".join("absent" if t is None else str(t) for t in operands)
         raise VerifyError(f"{operator.label}({shapes}): {text}") from None
-    return [_convert(found.get(name), operands) for name in node.output]
+    return [found.get(name) for name in node.output]
 
 
 def _explicit(operator: OnnxOperator) -> OnnxOperator:
