@@ -201,3 +201,11 @@ def test_a_wrong_shape_declared_for_an_output_is_but_told() -> None:
     declared.elem_type = INT
     with pytest.raises(ModelError, match="declared as i64"):
         api.load(model)
+
+
+def test_check_compares_with_onnxruntime() -> None:
+    forest = random_forest(2, trees=2, depth=2, targets=1, features=3, modes=("LEQ",))
+    attributes = forest.attributes("target") | {"n_targets": 1}
+    report = api.check(ml_model("TreeEnsembleRegressor", [X], [FLOAT], attributes))
+    assert report.ok
+    assert report.reference.startswith("onnxruntime")

@@ -52,12 +52,17 @@ def onnx_operator(type: str, *, domain: str, version: int = 1, results: int = 1,
 
 
 def is_declared(operator: OnnxOperator) -> bool:
-    """Whether an operator means what its expansion does: one declared by ``onnx_operator``, or of
-    ``ai.onnx.ml``, whose types onnx infers, and whose meaning it implements, only in part.
+    """Whether an operator was declared by ``onnx_operator``."""
+    return (operator.domain, operator.type) in _DECLARED
+
+
+def is_its_expansion(operator: OnnxOperator) -> bool:
+    """Whether an operator means what its expansion does: one that was declared, or of ``ai.onnx.ml``,
+    whose types onnx infers, and whose meaning it implements, only in part.
     """
     if operator.domain == "ai.onnx.ml":
         return find_expansion(operator) is not None
-    return (operator.domain, operator.type) in _DECLARED
+    return is_declared(operator)
 
 
 def infer_declared(

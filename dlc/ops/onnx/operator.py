@@ -150,10 +150,10 @@ class OnnxOperator(Operator):
         if self.domain:
             from dlc.ops.onnx.custom import (  # it is built on this module
                 infer_declared,
-                is_declared,
+                is_its_expansion,
             )
 
-            if is_declared(self):
+            if is_its_expansion(self):
                 return infer_declared(self, operands, constants)
         return infer_node(self, operands, constants)
 
@@ -162,9 +162,9 @@ class OnnxOperator(Operator):
         if self.type in CONTROL and not self.domain:
             return evaluate_control(self, operands)
         if self.domain:
-            from dlc.ops.onnx.custom import evaluate_declared, is_declared
+            from dlc.ops.onnx.custom import evaluate_declared, is_its_expansion
 
-            if is_declared(self):
+            if is_its_expansion(self):
                 return evaluate_declared(self, operands)
         types = [None if a is None else TensorType(DType.of(a), a.shape) for a in operands]
         expected = self.infer_from(types, operands)
