@@ -33,7 +33,11 @@ class DlcRep(BackendRep):
             listed = inputs if isinstance(inputs, Sequence) else [inputs]
             given = dict(zip(self._names, listed, strict=True))
         given = {name: _arrays(value) for name, value in given.items()}
-        return tuple(self._compile(given).run(given).values())
+        module = self._compile(given)
+        taken = dict(module.signature.inputs) if module.signature else module.inputs
+        # an input of the model that the module has not is known: it was compiled for this value
+        given = {n: v for n, v in given.items() if n in taken or n not in self._names}
+        return tuple(module.run(given).values())
 
 
 def _arrays(value: Any) -> Any:
@@ -58,19 +62,53 @@ def _sizes(name: str, value: Any) -> tuple[dict[str, int | None], dict[str, tupl
 
 
 def sizes_of(model: onnx.ModelProto, inputs: Mapping[str, Any]) -> dict[str, Any]:
-    """``dims`` and ``shapes`` that compile a model for the sequences and optionals among inputs.
+    """``dims`` and ``shapes`` that compile a model for these inputs.
 
-    Of a model that takes some, the tensors of open size, too; of others nothing.
+    Where the model says it all: nothing. Integers are given only for models with sequences or
+    optionals, and where these do not load without.
     """
-    dims: dict[str, int | None] = {}
+    dims: dict[str, Any] = {}
     shapes: dict[str, tuple[int, ...]] = {}
-    plain = all(info.type.HasField("tensor_type") for info in model.graph.input)
+    plain = not _has_aggregates(model)
     for info in model.graph.input:
-        if info.name in inputs and not plain:
+        if info.name in inputs and not _is_static(info):
             lengths, sizes = _sizes(info.name, _arrays(inputs[info.name]))
             dims |= lengths
             shapes |= sizes
+    if not plain:
+        try:
+            api.load(model, dims=dims, shapes=shapes)
+        except DlcError:
+            tensors = [i.name for i in model.graph.input if i.type.HasField("tensor_type")]
+            known = {name: _integers(inputs[name]) for name in tensors if name in inputs}
+            known = {name: value for name, value in known.items() if value is not None}
+            dims |= known
+            shapes = {name: shape for name, shape in shapes.items() if name not in known}
     return {"dims": dims, "shapes": shapes}
+
+
+def _is_static(info: onnx.ValueInfoProto) -> bool:
+    """Whether it is declared to be a tensor of one shape."""
+    tensor = info.type.tensor_type
+    known = info.type.HasField("tensor_type") and tensor.HasField("shape")
+    return known and all(
+        dim.HasField("dim_value") and dim.dim_value >= 0 for dim in tensor.shape.dim
+    )
+
+
+def _has_aggregates(model: onnx.ModelProto) -> bool:
+    infos = (*model.graph.input, *model.graph.output)
+    return any(
+        info.type.WhichOneof("value") in ("sequence_type", "optional_type") for info in infos
+    )
+
+
+def _integers(value: Any) -> int | list[int] | None:
+    """The integers in an array of few, as ``dims`` takes them."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "bi" or array.ndim > 1 or array.size > 64:
+        return None
+    return int(array.reshape(-1)[0]) if array.size == 1 else [int(item) for item in array]
 
 
 class DlcBackend(Backend):
@@ -78,9 +116,13 @@ class DlcBackend(Backend):
 
     @classmethod
     def is_compatible(cls, model: onnx.ModelProto, device: str = "CPU", **kwargs: Any) -> bool:
-        """Whether the model imports and every operator of it reaches the core."""
+        """Whether the model imports and every operator of it reaches the core.
+
+        Of a model with sequences or optionals only running it tells: their lengths are in the inputs.
+        """
         try:
-            api.plan(model)
+            if not _has_aggregates(model):
+                api.plan(model)
         except DlcError:
             return False
         return cls.supports_device(device)
@@ -89,15 +131,16 @@ class DlcBackend(Backend):
     def prepare(cls, model: onnx.ModelProto, device: str = "CPU", **kwargs: Any) -> DlcRep:
         """Compile a model; keyword arguments go to ``dlc.compile``.
 
-        A model that takes sequences or optionals is compiled when they are given, again for others
-        of other lengths or sizes.
+        A model with sequences, optionals or open sizes is compiled when inputs are given, again for
+        others of other lengths or sizes, unless ``dims`` or ``shapes`` say what to compile it for.
         """
         if not cls.supports_device(device):
             raise DlcError(f"device {device!r} is not one dlc compiles for; use CPU")
         constants = {tensor.name for tensor in model.graph.initializer}
         infos = [info for info in model.graph.input if info.name not in constants]
         names = [info.name for info in infos]
-        if kwargs.get("dims") or all(info.type.HasField("tensor_type") for info in infos):
+        told = kwargs.get("dims") or kwargs.get("shapes")
+        if told or (all(map(_is_static, infos)) and not _has_aggregates(model)):
             module = api.compile(model, **kwargs)
             return DlcRep(names, lambda _: module)
         modules: dict[str, Any] = {}

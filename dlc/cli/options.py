@@ -60,8 +60,8 @@ def dim_options(function: Function) -> Function:
                      help="Leave a symbolic dimension open up to a size; also what bounds a node's run-time "
                           "size (NODE=SIZE, or any=SIZE)."),
         click.option("--dim", "dims", multiple=True, callback=_dims, metavar="NAME=SIZE",
-                     help="Fix a symbolic dimension of the inputs, or the length of an input sequence "
-                          "(none: an optional input without a value)."),
+                     help="Fix a symbolic dimension of the inputs, the length of an input sequence, "
+                          "or the value of an input of one integer (none: an optional without one)."),
     ):  # fmt: skip
         decorated = decorate(decorated)
     return decorated

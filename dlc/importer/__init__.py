@@ -28,12 +28,13 @@ def load(
     """The graph of a model: a path, its bytes, a ``ModelProto`` or an onnx-graphsurgeon graph.
 
     ``dims`` fixes symbolic dims by name, or says what they are ``AtMost`` at run time; ``shapes`` fixes
-    whole inputs. A leading dim that neither fixes
-    becomes 1, and ``notify`` is told so in a sentence. Types are inferred op by op; ops whose
-    operands are all known and small become constants, so that sizes computed in the model are
-    known too. Each tensor of a sequence or optional becomes an input or output of its own
-    (``Graph.signature`` says of what); ``dims`` gives the length of an input sequence under its
-    name, and None for an optional that holds nothing. What the model declares about its values is only compared with what was inferred.
+    whole inputs. A leading dim that neither fixes becomes 1, and ``notify`` is told so in a
+    sentence. Types are inferred op by op; ops whose operands are all known and small become
+    constants, so that sizes computed in the model are known too. Each tensor of a sequence or
+    optional becomes an input or output of its own (``Graph.signature`` says of what); ``dims`` gives
+    the length of an input sequence under its name, None for an optional that holds nothing, and the
+    integers of an input that are to be known when compiling. What the model declares about its
+    values is only compared with what was inferred.
 
     Raises ModelError for a model that cannot be read, is malformed, contradicts itself or leaves a
     dim open, UnsupportedError for an operator or form of one that dlc does not handle.
@@ -50,6 +51,8 @@ def load(
     apart = Inputs(inputs, dims or {}, shapes or {})
     bound = bind_inputs(apart.infos, apart.dims, apart.shapes, notify or _ignore)
     tensors = {name: graph.add_input(name, type) for name, type in bound}
+    for name, array in apart.values.items():
+        scope.define(name, graph.add_constant(array, name))
     for name, held in apart.held(tensors):
         scope.define(name, held)
     builder.add_nodes(proto)

@@ -1,10 +1,13 @@
-"""Inputs that are sequences or optionals, as one input for each tensor in them."""
+"""Inputs that are sequences or optionals, as one input for each tensor in them; known integers."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
+import numpy as np
 import onnx
+from onnx import TensorProto
 
 from dlc.errors import ModelError, UnsupportedError
 from dlc.importer.bundles import ABSENT, Bundle, Held
@@ -14,9 +17,9 @@ from dlc.ir.signature import Structure
 from dlc.ir.sizes import AtMost
 from dlc.ir.types import DType
 
-Dims = Mapping[str, int | AtMost | None]
-"""Sizes of symbolic dims by name, and lengths of sequences by the name of the input; None for an
-optional that holds nothing."""
+Dims = Mapping[str, int | AtMost | Sequence[int] | None]
+"""What must be known when compiling, by name: sizes of symbolic dims; of inputs, the length of a
+sequence, None for an optional that holds nothing, the integers of a tensor of them."""
 
 
 class Inputs:
@@ -26,8 +29,14 @@ class Inputs:
                  shapes: Mapping[str, Sequence[int]]) -> None:  # fmt: skip
         self.infos: list[onnx.ValueInfoProto] = []
         self.shapes: dict[str, Sequence[int]] = {}
-        self._declared = declared
+        #: inputs whose integers are known: no inputs any more
+        self.values: dict[str, np.ndarray[Any, Any]] = {}
         self._lengths = dict(dims)
+        names = {d.dim_param for info in declared for d in info.type.tensor_type.shape.dim}
+        for info in declared:
+            if info.name in dims and info.name not in names and _is_integer(info.type):
+                self.values[info.name] = _integers(info, self._lengths.pop(info.name))
+        self._declared = declared = [info for info in declared if info.name not in self.values]
         self._given = dict(shapes)
         self._taken = {info.name for info in declared}
         self.structures = tuple(
@@ -38,7 +47,9 @@ class Inputs:
         for name, size in self._lengths.items():
             if size is None:
                 raise ModelError(f"the model has no optional input {name!r} to leave empty")
-        self.dims = {name: size for name, size in self._lengths.items() if size is not None}
+            if not isinstance(size, int | AtMost):
+                raise ModelError(f"the model has no input {name!r} of integers to fix")
+        self.dims = {n: size for n, size in self._lengths.items() if isinstance(size, int | AtMost)}
 
     def _apart(self, name: str, type: onnx.TypeProto, shape: Sequence[int] | None,
                own: bool) -> Structure:  # fmt: skip
@@ -92,6 +103,23 @@ class Inputs:
             (name, _held(info.type, structure, tensors))
             for info, (name, structure) in zip(self._declared, self.structures, strict=True)
         ]
+
+
+def _is_integer(type: onnx.TypeProto) -> bool:
+    number = type.tensor_type.elem_type
+    return type.HasField("tensor_type") and number in (
+        TensorProto.BOOL, TensorProto.INT32, TensorProto.INT64,
+    )  # fmt: skip
+
+
+def _integers(info: onnx.ValueInfoProto, value: object) -> np.ndarray[Any, Any]:
+    """The value of an input: one integer, or several of a vector."""
+    rank = len(info.type.tensor_type.shape.dim)
+    several = isinstance(value, Sequence)
+    if not (isinstance(value, int) or several) or (several and rank != 1) or rank > 1:
+        raise ModelError(f"the integers of input {info.name!r} cannot be {value!r}")
+    array = np.array(value, DType.of(info.type.tensor_type.elem_type).numpy)
+    return array if several else array.reshape((1,) * rank)
 
 
 def _held(type: onnx.TypeProto, structure: Structure, tensors: Mapping[str, Value]) -> Held:

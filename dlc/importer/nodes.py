@@ -140,12 +140,12 @@ class Builder:
             found = [rebuilt(held, values) for held in structure]  # type: ignore[arg-type]
         self._define(node, found, label)
 
-    def apply(self, type: str, operands: Sequence[Value], label: str, results: int | None,
+    def apply(self, type: str, operands: Sequence[Value], label: str, results: int | None, least: int,
               **attributes: Attribute) -> Sequence[Value]:  # fmt: skip
         """The results of an op of the default domain; ``results`` where its schema leaves it open."""
         own = {} if results is None else {"results": results}
         attrs = tuple(sorted({**attributes, **own}.items(), key=_key))
-        operator = OnnxOperator(type, self.model.opsets[""], attrs)
+        operator = OnnxOperator(type, max(self.model.opsets[""], least), attrs)
         return self._apply(operator, operands, label)
 
     def inlined(

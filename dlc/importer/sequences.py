@@ -43,10 +43,10 @@ class Desugaring:
         found = [a for a in self.node.attribute if a.name == name]
         return helper.get_attribute_value(found[0]) if found else default
 
-    def apply(self, type: str, *operands: Value, results: int | None = None,
+    def apply(self, type: str, *operands: Value, results: int | None = None, least: int = 1,
               **attributes: Any) -> Sequence[Value]:  # fmt: skip
-        """The results of an op on tensors."""
-        return self.builder.apply(type, operands, self.label, results, **attributes)
+        """The results of an op on tensors, of operator set version ``least`` at least."""
+        return self.builder.apply(type, operands, self.label, results, least, **attributes)
 
     def constant(self, array: Any) -> Value:
         return self.builder.graph.add_constant(np.asarray(array), self.label)
@@ -184,7 +184,7 @@ def _split(node: Desugaring) -> Held:
     if not isinstance(extent, int):
         raise UnsupportedError(f"the size of axis {axis} must be known when compiling")
     if split is not None and split.constant is None:
-        raise UnsupportedError("how it splits must be known when compiling")
+        return _run_time_parts(node, data, split, axis)
     table = np.array(1) if split is None else split.constant
     assert table is not None
     if table.ndim != 1:
@@ -202,6 +202,19 @@ def _split(node: Desugaring) -> Held:
     if split is None and not node.attribute("keepdims", 1):
         parts = [node.squeezed(part, axis) for part in parts]
     return bundle(parts, data.type.dtype)
+
+
+def _run_time_parts(node: Desugaring, data: Value, split: Value, axis: int) -> Held:
+    """Parts whose number is known, but not their sizes."""
+    if split.type.rank != 1 or not split.type.is_static:
+        raise UnsupportedError(
+            "into how many parts it splits must be known when compiling: make its second operand a "
+            "constant, or a vector of known length"
+        )
+    count = split.type.dims[0]
+    if count > MAX_LENGTH:
+        raise UnsupportedError(f"it splits into {count} parts; dlc takes {MAX_LENGTH} at most")
+    return bundle(node.apply("Split", data, split, results=count, least=13, axis=axis))
 
 
 def _parts(node: Desugaring, data: Value, sizes: Sequence[int], axis: int) -> Sequence[Value]:

@@ -13,6 +13,7 @@ from google.protobuf.message import DecodeError, EncodeError  # type: ignore[imp
 from onnx import defs, inliner
 
 from dlc.errors import DlcError, ModelError
+from dlc.importer.legacy import lifted
 
 OPSETS = range(7, 29)
 _MAX_NODES = 200_000
@@ -51,6 +52,8 @@ def read(source: Any) -> Model:
         )
     if not all(isinstance(text, str) for text in _strings(proto)):
         raise ModelError("a name in the model is not UTF-8 text; the file is damaged")
+    if 0 < _version(proto) < OPSETS[0]:
+        proto = lifted(proto, _version(proto)) or proto
     opsets = _opsets(proto)
     if proto.functions:
         _check_functions(proto)
@@ -59,6 +62,11 @@ def read(source: Any) -> Model:
         except (RuntimeError, ValueError, EncodeError) as error:
             raise ModelError(f"the model's functions cannot be inlined: {_flat(error)}") from None
         opsets = _opsets(proto)
+    if modified := _modified(proto):
+        try:
+            proto = inliner.inline_selected_functions(proto, modified, inline_schema_functions=True)
+        except (RuntimeError, ValueError, EncodeError) as error:
+            raise ModelError(f"a node with a graph cannot be inlined: {_flat(error)}") from None
     return Model(proto, opsets, folder)
 
 
@@ -138,9 +146,7 @@ def _opsets(proto: onnx.ModelProto) -> dict[str, int]:
     if "" not in opsets and any(not node.domain for node in proto.graph.node):
         raise ModelError("the model does not say which opset it uses: no opset_import for ai.onnx")
     version = opsets.get("", OPSETS[-1])
-    if 0 < version < OPSETS[0] and _is_unchanged(proto, version):
-        opsets[""] = OPSETS[0]
-    elif version not in OPSETS:
+    if version not in OPSETS:
         raise ModelError(
             f"the model uses opset {version}; dlc reads {OPSETS[0]} to {OPSETS[-1]}, so convert it "
             f"with onnx.version_converter"
@@ -148,17 +154,19 @@ def _opsets(proto: onnx.ModelProto) -> dict[str, int]:
     return opsets
 
 
-def _is_unchanged(proto: onnx.ModelProto, version: int) -> bool:
-    """Whether the first opset that dlc reads means the same by every node as this earlier one."""
-    kinds = {node.op_type for node in _all_nodes(proto.graph.node) if not node.domain}
-    try:
-        return not proto.functions and all(
-            defs.get_schema(kind, version).since_version
-            == defs.get_schema(kind, OPSETS[0]).since_version
-            for kind in kinds
-        )
-    except defs.SchemaError:
-        return False
+def _version(proto: onnx.ModelProto) -> int:
+    """The default opset; 0 where the model says none."""
+    return next((e.version for e in proto.opset_import if e.domain in ("", "ai.onnx")), 0)
+
+
+def _modified(proto: onnx.ModelProto) -> list[tuple[str, str]]:
+    """Operators of other domains whose function bodies take in graphs of the model's own."""
+    return sorted({
+        (node.domain, node.op_type)
+        for node in _all_nodes(proto.graph.node)
+        if node.domain not in ("", "ai.onnx") and defs.has(node.op_type, node.domain)
+        and any(a.type == onnx.AttributeProto.GRAPH for a in node.attribute)
+    })  # fmt: skip
 
 
 def _check_functions(proto: onnx.ModelProto) -> None:

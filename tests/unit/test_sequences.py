@@ -287,3 +287,42 @@ def test_exported_models_have_the_sequences_again() -> None:
     )
     again = api.load(exported, dims=dims, shapes={"xs_0": (2,), "xs_1": (3, 1), "p": (2,)})
     assert [name for name, _ in again.signature.outputs] == ["ys", "x", "none", "has", "some", "q"]  # type: ignore[union-attr]
+
+
+def test_integers_of_an_input_may_be_known_when_compiling() -> None:
+    nodes = [node("SplitToSequence", "t sizes", "ys"), node("SequenceAt", "ys i", "y")]
+    inputs = [
+        tensor("t", (4,)),
+        tensor("sizes", (2,), TensorProto.INT64),
+        tensor("i", (1,), TensorProto.INT64),
+    ]
+    m = model(nodes, inputs, [sequence("ys"), tensor("y")])
+    (t,) = some((4,))
+    for sizes, i in (([1, 3], 0), ([2, 2], -1)):
+        parts = np.split(t, sizes[:1])
+        results = onnx_backend.prepare(m).run(
+            {"t": t, "sizes": np.array(sizes), "i": np.array([i])}
+        )
+        agree(list(results), [parts, parts[i]])
+    graph = api.load(m, dims={"sizes": [1, 3], "i": 1})
+    assert graph.input_names == ("t",)
+    with pytest.raises(ModelError, match="integers of input 'sizes' cannot be None"):
+        api.load(m, dims={"sizes": None})
+    with pytest.raises(ModelError, match="no input 't' of integers"):
+        api.load(m, dims={"t": [1]})
+    with pytest.raises(DlcError, match="no input 's'"):
+        onnx_backend.prepare(m).run({"t": t, "sizes": np.array([1, 3]), "i": np.array([0]), "s": t})
+
+
+@pytest.mark.parametrize("opset", [12, 22])
+def test_parts_of_sizes_known_at_run_time(opset: int) -> None:
+    nodes = [node("SplitToSequence", "t sizes", "ys", axis=1), node("SequenceAt", "ys two", "y"),
+             node("SequenceLength", "ys", "n")]  # fmt: skip
+    inputs = [tensor("t", (2, 7)), tensor("sizes", (3,), TensorProto.INT64)]
+    outputs = [tensor("y"), tensor("n", (), TensorProto.INT64)]
+    module = api.compile(model(nodes, inputs, outputs, [number("two", 2)], opset))
+    (t,) = some((2, 7))
+    for sizes in ([1, 2, 4], [0, 7, 0]):
+        got = module.run({"t": t, "sizes": np.array(sizes)})
+        agree(got["y"], t[:, 7 - sizes[2] :])
+        assert got["n"] == 3
