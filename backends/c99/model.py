@@ -64,6 +64,9 @@ def _write_run(layout: Layout, out: Writer) -> None:
         body.line("unsigned char *const mem = arena;")
     elif on_heap:
         body.extend(f"unsigned char *b{b.id} = NULL;" for b in layout.arena_buffers)
+    elif layout.arena_buffers:  # all of no bytes: an address that is none of the caller's
+        body.line("ptrdiff_t nothing = 0;")
+        body.line("unsigned char *const mem = (unsigned char *)&nothing;")
     body.extend(f"ptrdiff_t {name} = 0;" for name in layout.defined_symbols.values())
     fails = on_heap or any(c.function and c.function.fallible for c in layout.functions.calls)
     if fails:

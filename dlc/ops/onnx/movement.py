@@ -13,6 +13,7 @@ from dlc.ir.types import Dim, broadcast_shapes, strides_of
 from dlc.ops.build import broadcast, concat, gather, reshape, slice_, transpose
 from dlc.ops.onnx import indexing
 from dlc.ops.onnx.expansion import Call, expansion
+from dlc.ops.symbols import let
 from dlc.ops.take import spread, take
 
 
@@ -68,10 +69,11 @@ def slice_of(call: Call, x: Value, *_: Value | None) -> Value:
         steps = call.sizes(4, -most, most, clamp=True)
     axes = list(range(len(starts))) if axes is None else axes
     given = list(zip(starts, ends, [1] * len(starts) if steps is None else steps, strict=True))
-    ranges = [
-        _range(_pick(axes, axis, x.type.rank, given, (0, dim, 1)), dim)
-        for axis, dim in enumerate(x.type.shape)
-    ]
+    ranges = []
+    for axis, dim in enumerate(x.type.shape):
+        # names on the way: what is computed from these in turn stays short
+        bounds = let(call.graph, "bounds", _pick(axes, axis, x.type.rank, given, (0, dim, 1)))
+        ranges.append(_range(call, bounds, dim))
     return slice_(x, *(list(column) for column in zip(*ranges, strict=True)))
 
 
@@ -84,7 +86,7 @@ def _pick(axes: Sequence[Dim], axis: int, rank: int, given: Sequence[Sequence[Di
     return default
 
 
-def _range(bounds: Sequence[Dim], dim: Dim) -> tuple[Dim, Dim, Dim]:
+def _range(call: Call, bounds: Sequence[Dim], dim: Dim) -> list[Dim]:
     """Start, count and step as ONNX clamps: not quite as Python, which leaves out element 0 when
     -dim - 1 steps back.
     """
@@ -92,12 +94,13 @@ def _range(bounds: Sequence[Dim], dim: Dim) -> tuple[Dim, Dim, Dim]:
     forward = less(0, step)
     low, high = select(forward, 0, -1), select(forward, dim, dim - 1)
     start, end = (select(less(bound, 0), bound + dim, bound) for bound in (start, end))
-    first = minimum(maximum(start, 0), high)
-    last = minimum(maximum(end, low), high)
+    first, last = let(call.graph, "ends", [
+        minimum(maximum(start, 0), high), minimum(maximum(end, low), high)
+    ])  # fmt: skip
     count = select(forward, ceildiv(last - first, maximum(step, 1)),
                    ceildiv(first - last, maximum(-step, 1)))  # fmt: skip
-    count = minimum(maximum(count, 0), dim)
-    return select(less(0, count), first, 0), count, step
+    (count,) = let(call.graph, "count", [minimum(maximum(count, 0), dim)])
+    return let(call.graph, "first", [select(less(0, count), first, 0), count, step])
 
 
 @expansion("Expand")
