@@ -54,7 +54,9 @@ def _onnxruntime(graph: Graph) -> Runnable:
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     options.intra_op_num_threads = 1
     session = onnxruntime.InferenceSession(
-        to_onnx(graph, tensors=True).SerializeToString(), options, providers=["CPUExecutionProvider"]
+        to_onnx(graph, tensors=True).SerializeToString(),
+        options,
+        providers=["CPUExecutionProvider"],
     )
     names = [output.name for output in session.get_outputs()]
     return lambda arrays: dict(zip(names, map(np.asarray, session.run(names, arrays)), strict=True))
