@@ -5,8 +5,11 @@
 ``buffer``, byte ``offset`` in it, ``size``, ``first`` (-1: before the run) and ``last`` step (number
 of steps: read by the caller). ``steps`` name the tensors they read and write; ``elided`` lists the
 byte ranges of an operand and a result that are one memory, ``in_place`` the (operand, result) pairs
-a step overwrites, ``frees`` the buffers dead after it. ``copies`` happen after the last step. ``bodies`` are the functions that steps of ``if`` and ``loop``
-run (their names are in the step's ``bodies``): each has a plan like the model's, in the step's scratch.
+a step overwrites, ``frees`` the buffers dead after it. ``copies`` happen after the last step. ``bodies`` are the
+functions that steps of ``if`` and ``loop`` run (their names are in the step's ``bodies``): each has a plan like the model's, in the step's scratch.
+
+Shapes that depend on the run hold sizes as text, of which ``symbols`` lists the variables; memory is
+planned for the most elements (``capacity``), and the run stores the shape in the field ``dims``.
 """
 
 from __future__ import annotations
