@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import enum
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 from typing import Any, overload
 
 import numpy as np
 
 from dlc.errors import VerifyError
+from dlc.ir.sizes import Apply, bound_of, equal, low_of, product, select
 from dlc.ir.sizes import Dim as Dim
 from dlc.ir.sizes import Symbol as Symbol
-from dlc.ir.sizes import bound_of, equal, low_of, product, select
 from dlc.ir.sizes import quoted as quoted
 
 
@@ -239,24 +240,38 @@ def broadcast_shapes(*shapes: Sequence[Dim]) -> tuple[Dim, ...]:
     rank = max((len(shape) for shape in shapes), default=0)
     result: list[Dim] = []
     for axis in range(-rank, 0):
-        dim: Dim = 1
-        for shape in shapes:
-            if -axis <= len(shape) and (other := shape[axis]) != 1 and dim != other:
-                if not _fit(dim, other):
-                    listed = " and ".join(f"[{','.join(map(str, s))}]" for s in shapes)
-                    raise VerifyError(f"shapes {listed} do not broadcast")
-                dim = _wider(dim, other)
+        dims = [shape[axis] for shape in shapes if -axis <= len(shape) and shape[axis] != 1]
+        dim = _common(dims) if any(dim != dims[0] for dim in dims) else dims[0] if dims else 1
+        if dim is None:
+            listed = " and ".join(f"[{','.join(map(str, s))}]" for s in shapes)
+            raise VerifyError(f"shapes {listed} do not broadcast")
         result.append(dim)
     return tuple(result)
 
 
-def _fit(a: Dim, b: Dim) -> bool:
-    """Whether two dims may be equal, or one of them 1."""
-    return any(low_of(d) <= 1 <= bound_of(d) for d in (a, b)) or equal(a, b) != 0
+def _common(dims: Iterable[Dim]) -> Dim | None:
+    """The extent that dims have in common, of which those fit that are 1; None where none is.
+
+    The same whatever the order, and however some of them were broadcast before.
+    """
+    distinct = sorted({part for dim in dims for part in _parts(dim)}, key=str)
+    never_one = [dim for dim in distinct if not low_of(dim) <= 1 <= bound_of(dim)]
+    if any(equal(dim, other) == 0 for dim, other in combinations(never_one, 2)):
+        return None
+    if never_one:  # a fixed one if there is one
+        return min(never_one, key=lambda dim: not isinstance(dim, int))
+    result, *rest = distinct
+    for dim in rest:
+        result = select(equal(dim, 1), result, dim)
+    return result
 
 
-def _wider(a: Dim, b: Dim) -> Dim:
-    """The common extent of two dims that fit; a fixed one other than 1 is it."""
-    if isinstance(b, int) or (isinstance(a, int) and a == 1):
-        return b
-    return a if isinstance(a, int) else select(equal(a, 1), b, a)
+def _parts(dim: Dim) -> Iterator[Dim]:
+    """The dims whose common extent a dim is."""
+    if isinstance(dim, Apply) and dim.function == "select":
+        condition, other, own = dim.arguments
+        if condition == equal(own, 1):
+            yield from _parts(own)
+            yield from _parts(other)
+            return
+    yield dim

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from dlc.errors import ParseError, VerifyError
 from dlc.ir.operator import Data
 from dlc.ir.text import parse_type
-from dlc.ir.types import DType, Quant, Symbol, TensorType, broadcast_shapes, strides_of
+from dlc.ir.types import Dim, DType, Quant, Symbol, TensorType, broadcast_shapes, strides_of
 
 N = Symbol("N", 8)
 
@@ -65,8 +65,22 @@ def test_broadcasting_is_that_of_numpy(shapes: list[tuple[int, ...]]) -> None:
 
 def test_symbols_broadcast_with_themselves_and_one() -> None:
     assert broadcast_shapes((N, 3), (1, 1), (N, 1)) == (N, 3)
-    with pytest.raises(VerifyError, match=r"\[N<=8\] and \[3\]"):
-        broadcast_shapes((N,), (3,))
+    few = Symbol("few", 2)  # 0 to 2
+    with pytest.raises(VerifyError, match=r"\[3\] and \[2<=M<=2\]"):
+        broadcast_shapes((few,), (3,), (Symbol("M", 2, 2),))
+    assert broadcast_shapes((few,), (3,)) == (3,)  # a check at run time sees to it that it is 1
+
+
+BROADCAST = st.sampled_from([1, 3, N, Symbol("A", 4), Symbol("B", 4, 2), Symbol("C", 9)])
+
+
+@given(st.lists(BROADCAST, min_size=1, max_size=4), st.data())
+def test_broadcasting_does_not_depend_on_the_order(dims: list[Dim], data: st.DataObject) -> None:
+    whole = broadcast_shapes(*((dim,) for dim in dims))
+    assert broadcast_shapes(*((dim,) for dim in data.draw(st.permutations(dims)))) == whole
+    cut = data.draw(st.integers(0, len(dims)))
+    parts = [broadcast_shapes(*((dim,) for dim in part)) for part in (dims[:cut], dims[cut:])]
+    assert broadcast_shapes(*parts) == whole
 
 
 @given(st.lists(st.integers(1, 5), max_size=4).map(tuple))
