@@ -255,6 +255,8 @@ def _reference(graph: Graph, model: Any, stage: Notify) -> tuple[str, Callable[[
     source: Any = model
     if graph.signature is None and _is_onnx_path(model):
         source = str(model)
+    elif graph.signature is None and hasattr(model, "SerializeToString"):
+        source = model.SerializeToString()
     elif graph.signature is not None or not isinstance(model, bytes):
         from dlc.exporter import to_onnx
 
