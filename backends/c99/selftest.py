@@ -99,7 +99,9 @@ def _write_main(layout: Layout, vectors: Vectors | None, out: Writer) -> None:
     align = str(ALIGN)
     body.line(f"status = {name}_run(&in, &out,")
     body.line(f"    arena + ({align} - (uintptr_t)arena % {align}) % {align});")
-    with body.block(f"if (status != {macro}_OK)"):
+    # sizes read from inputs that are zero may be refused
+    refused = f" && status != {macro}_BAD_SIZE" if layout.defined_symbols and not vectors else ""
+    with body.block(f"if (status != {macro}_OK{refused})"):
         body.line('printf("status %d\\n", status);')
         body.line("return 1;")
     for field in layout.outputs if expected is not None else ():

@@ -277,6 +277,15 @@ def test_without_vectors_the_self_test_takes_the_largest_sizes(tmp_path: Path) -
     assert {"in.N = 6;", "in.batch_size = 3;"} <= {line.strip() for line in text.split("\n")}
 
 
+def test_a_self_test_of_zeros_may_be_refused(tmp_path: Path) -> None:
+    graph, _ = bound_slice()
+    folder = emitted(graph, tmp_path / "m")
+    program = build_executable(
+        [folder / "model.c", folder / "selftest.c"], flags=STRICT_FLAGS, out=tmp_path / "selftest"
+    )
+    assert subprocess.run([program], capture_output=True, check=False).returncode == 0
+
+
 def test_vectors_of_contradictory_shapes_are_refused(tmp_path: Path) -> None:
     graph = chain()
     inputs = {"x": noise(2, 3, 2), "y": noise(3, 2)}
