@@ -16,6 +16,7 @@ from onnx import helper
 from dlc.errors import ModelError, UnsupportedError
 from dlc.importer.bundles import ABSENT, Absent, Bundle, Held, is_tensor, kind
 from dlc.importer.forms import whole_number
+from dlc.importer.text import normalize
 from dlc.ir.graph import Value
 from dlc.ir.types import DType
 
@@ -287,11 +288,12 @@ _RULES: dict[str, Rule] = {
     "Optional": _optional,
     "OptionalGetElement": _get,
     "OptionalHasElement": _has,
+    "StringNormalizer": normalize,
 }
 
 
 def find_rule(type: str, operands: Operands) -> Rule | None:
-    """The rule for an operator of the default domain that takes or gives sequences or optionals."""
+    """The rule for an operator of the default domain that is gone once the model is read."""
     if type == "Identity" and not all(map(is_tensor, operands)):
         return _identity
     if type == "Loop" and not all(map(is_tensor, operands)):
