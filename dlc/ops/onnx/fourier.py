@@ -11,7 +11,8 @@ import numpy as np
 
 from dlc.ir.graph import Value
 from dlc.ir.operator import Array
-from dlc.ops.build import constant, contract, map_, pad, reshape, slice_, transpose
+from dlc.ir.types import DType
+from dlc.ops.build import cast, constant, contract, gather, map_, pad, reshape, slice_, transpose
 from dlc.ops.onnx.axes import normal_axis
 from dlc.ops.onnx.expansion import Call, expansion
 from dlc.ops.onnx.precision import in_f32
@@ -24,16 +25,45 @@ _WHOLE = 1 << 14  # elements of a matrix that may stand for a transform as it is
 @expansion("DFT")
 @in_f32
 def dft(call: Call, x: Value, length: Value | None = None, axis: Value | None = None) -> Value:
-    """``length`` and ``axis`` are constants; an inverse ``onesided`` transform gives reals."""
-    written = call.constant(2)
-    at = normal_axis(
-        call, int(call.attr("axis", -2) if written is None else written.item()), x.type.rank
-    )
+    """``length`` is a constant; an inverse ``onesided`` transform gives reals.
+
+    Along an axis known at run time only, the transforms along all axes that give the result's shape
+    are made, and the right one is selected.
+    """
+    if axis is None or axis.constant is not None:
+        written = call.attr("axis", -2) if axis is None else call.constant(2).item()  # type: ignore[union-attr]
+        return _along(call, x, normal_axis(call, int(written), x.type.rank))
+    wanted, chosen, result = call.stated(), cast(reshape(axis, ()), DType.I64), None
+    for at in range(x.type.rank - 1):
+        if _shape(call, x, at) == wanted:
+            other = _along(call, x, at)
+            here = f"or_(eq(a0, {at}), eq(a0, {at - x.type.rank}))"
+            result = (
+                other if result is None else map_(f"select({here}, a1, a2)", chosen, other, result)
+            )
+    if result is None:
+        raise call.unsupported(f"no axis of {x.type} gives a result of the shape {list(wanted)}")
+    return result
+
+
+def _count(call: Call, x: Value, at: int) -> int:
+    """The length of the transform along an axis."""
     size = call.constant(1)
+    both = call.attr("inverse") and call.attr("onesided")
+    given = 2 * (x.shape[at] - 1) if both else x.shape[at]
+    return given if size is None else int(size.item())
+
+
+def _shape(call: Call, x: Value, at: int) -> tuple[int, ...]:
+    """The shape of the transform along an axis."""
+    count, inverse, onesided = _count(call, x, at), call.attr("inverse"), call.attr("onesided")
+    kept = count // 2 + 1 if onesided and not inverse else count
+    return (*x.shape[:at], kept, *x.shape[at + 1 : -1], 1 if onesided and inverse else 2)
+
+
+def _along(call: Call, x: Value, at: int) -> Value:
     inverse, onesided = bool(call.attr("inverse")), bool(call.attr("onesided"))
-    count = x.shape[at] if size is None else int(size.item())
-    if size is None and inverse and onesided:
-        count = 2 * (count - 1)
+    count = _count(call, x, at)
     if at == x.type.rank - 1 or x.shape[-1] not in (1, 2) or count < 1:
         raise call.unsupported(f"a transform of length {count} along axis {at} of {x.type}")
     order = [i for i in range(x.type.rank - 1) if i != at]
@@ -47,18 +77,46 @@ def dft(call: Call, x: Value, length: Value | None = None, axis: Value | None = 
 @in_f32
 def stft(call: Call, signal: Value, step: Value, window: Value | None = None,
          length: Value | None = None) -> Value:  # fmt: skip
-    """Frames gathered from the signal, weighted by the window, and transformed."""
-    batch, whole = signal.shape[:2]
-    stride, written = call.constant(1), call.constant(3)
-    assert stride is not None
-    size = whole if window is None else window.shape[0]
-    size = size if written is None else int(written.item())
-    hop = max(int(stride.item()), 1)
-    if not 0 < size <= whole or signal.type.rank != 3:
+    """Frames gathered from the signal, weighted by the window, and transformed.
+
+    Of a length known at run time only, those two are tried that give so many frequencies.
+    """
+    onesided = bool(call.attr("onesided"))
+    if signal.type.rank != 3:
+        raise call.unsupported(f"a signal of type {signal.type}")
+    if length is None:
+        return _frames(call, signal, step, window, (window or signal).shape[0 if window else 1])
+    if length.constant is not None:
+        return _frames(call, signal, step, window, int(length.constant.item()))
+    bins = call.stated()[2]
+    low, high = (2 * bins - 2, 2 * bins - 1) if onesided else (bins, bins)
+    call.sizes(3, low, high)
+    sizes = {window.shape[0]} if window else {max(low, 1), high}
+    first, *others = (_frames(call, signal, step, window, size) for size in sorted(sizes))
+    for other in others:
+        first = map_(
+            f"select(eq(a0, {high}), a1, a2)", cast(reshape(length, ()), DType.I64), other, first
+        )
+    return first
+
+
+def _frames(call: Call, signal: Value, step: Value, window: Value | None, size: int) -> Value:
+    """The transforms of frames of a size; beyond the signal its last element stands."""
+    batch, whole, parts = signal.shape
+    if not 0 < size <= whole:
         raise call.unsupported(f"frames of {size} steps of {signal.type}")
-    starts = np.arange((whole - size) // hop + 1) * hop
-    places = (starts[:, None] + np.arange(size)).ravel()
-    frames = reshape(take(signal, {1: places}), [batch, len(starts), size, signal.shape[2]])
+    if step.constant is not None:
+        stride = max(int(step.constant.item()), 1)
+        starts = np.arange((whole - size) // stride + 1) * stride
+        count, places = len(starts), (starts[:, None] + np.arange(size)).ravel()
+        frames = take(signal, {1: places})
+    else:
+        count = call.stated()[1]
+        at = f"min(a0 * a1 + a2, {whole - 1})"
+        index = map_(at, constant(signal, np.arange(count).reshape(-1, 1), DType.I64),
+                     cast(reshape(step, ()), DType.I64), constant(signal, np.arange(size), DType.I64))  # fmt: skip
+        frames = gather(signal, reshape(index, [-1]), 1)
+    frames = reshape(frames, [batch, count, size, parts])
     if window is not None:
         frames = map_("a0 * a1", frames, reshape(window, [size, 1]))
     return _transform(frames, size, False, bool(call.attr("onesided")))

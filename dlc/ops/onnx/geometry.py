@@ -29,11 +29,15 @@ from dlc.ops.onnx.precision import in_f32
 _MOST = 3  # rows of a matrix whose determinant is written as a sum of products
 
 
+_MANY = 1 << 31  # more channels than there are
+
+
 @expansion("AffineGrid")
 @in_f32
 def affine_grid(call: Call, theta: Value, size: Value) -> Value:
     """``theta`` applied to the points of the image, each coordinate in -1 .. 1, x first."""
-    image, dtype = call.shape[1:-1], theta.type.dtype
+    (batch, *image, _), dtype = call.stated(), theta.type.dtype
+    call.sizes(1, [batch, 0, *image], [batch, _MANY, *image])
     lines = []
     for dim in image:
         steps = np.arange(dim, dtype=np.float64)
@@ -42,7 +46,8 @@ def affine_grid(call: Call, theta: Value, size: Value) -> Value:
         lines.append((steps + shift) * 2 / whole - 1)
     points = np.meshgrid(*lines, indexing="ij")[::-1]
     base = np.stack([*points, np.ones(image)], axis=-1).reshape(math.prod(image), -1)
-    return reshape(contract(constant(theta, base, dtype), theta, transpose_rhs=True), call.shape)
+    points_ = contract(constant(theta, base, dtype), theta, transpose_rhs=True)
+    return reshape(points_, [batch, *image, len(image)])
 
 
 @expansion("Det")
@@ -106,6 +111,8 @@ def max_unpool(call: Call, x: Value, indices: Value, shape: Value | None = None)
     zeros = constant(x, np.zeros(math.prod(inner)), x.type.dtype)
     places = cast(reshape(indices, [-1]), DType.I64)
     result = reshape(scatter("set", zeros, places, reshape(x, [-1])), inner)
-    kept = [min(sizes) for sizes in zip(inner, call.shape, strict=True)]
-    more = [size - own for size, own in zip(call.shape, kept, strict=True)]
+    whole = call.stated()
+    call.sizes(2, whole, whole)
+    kept = [min(sizes) for sizes in zip(inner, whole, strict=True)]
+    more = [size - own for size, own in zip(whole, kept, strict=True)]
     return pad(slice_(result, [0] * len(kept), kept), [0] * len(kept), more)
