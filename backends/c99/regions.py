@@ -158,17 +158,21 @@ def write_repeat(repeat: Repeat, frame: Frame, out: Writer, bodies: Bodies) -> N
     out.line(f"uint8_t going = {frame.element(repeat.condition, ()).text};")
     out.extend(["int64_t turn = 0;"] if counted else [])
     start = "" if counted else "int64_t turn = 0"
+    for _, at, size in repeat.sizes:
+        frame.set_scratch(at.buffer, DType.I64)
+        out.line(f"{frame.element(at, ()).text} = {frame.size(size)};")
     with out.block(f"for ({start}; turn < limit && going; ++turn)"):
         if counted and most is not None:
             frame.headers.add("dlc_status.h")
             with out.block(f"if (turn == {most})"):
                 out.line("return DLC_BAD_SIZE;")
-        for symbol, at in repeat.sizes:
-            frame.set_scratch(at.buffer, DType.I64)
+        for symbol, at, _ in repeat.sizes:
             value = frame.element(at, ()).text
             out.line(f"const ptrdiff_t {frame.named(symbol)} = (ptrdiff_t){value};")
         out.line("uint8_t again = 1;")
-        _write_call(repeat.call, frame, out, bodies, ("turn",), {s for s, _ in repeat.sizes})
+        _write_call(
+            repeat.call, frame, out, bodies, ("turn",), {symbol for symbol, *_ in repeat.sizes}
+        )
         out.line("going = again;")
         for i, state in enumerate(repeat.states):
             with out.block(""):

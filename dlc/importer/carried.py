@@ -47,15 +47,18 @@ def _wider(before: Dim, after: Dim, start: Dim, name: str, body: Graph, label: s
     assert isinstance(before, Symbol)
     if bound_of(after) <= before.bound:
         return before
-    least = max(bound_of(start), 1)
-    step = bound_of(after) - before.bound
+    least, growth = max(bound_of(start), 1), after - before
+    step = growth if isinstance(growth, int) else bound_of(after) - before.bound
+    steady = None if most is None else least + step * max(bound_of(most), 0)
+    if steady is None or steady >= _LARGEST:
+        steady = None
+    elif isinstance(growth, int) or step == before.bound - least or steady == before.bound:
+        return before if steady == before.bound else Symbol(before.name, steady)
     if before.bound == least:
         return Symbol(before.name, bound_of(after))  # perhaps what it gives has a bound of its own
     asked = body.bounds.get(label, body.bounds.get("any"))
-    if asked is None and most is not None and (before.bound - least) % step == 0:
-        asked = least + step * max(bound_of(most), 0)  # steady growth
-    if asked is not None and asked < _LARGEST:
-        return Symbol(before.name, asked)
+    if asked is not None:
+        return before if asked <= before.bound else Symbol(before.name, asked)
     raise UnsupportedError(
         f"nothing bounds a size of its state {name!r}, which grows from turn to turn; "
         f"give --max {label}=SIZE (or --max any=SIZE)"

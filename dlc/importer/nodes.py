@@ -42,6 +42,9 @@ _KEPT = frozenset({
     "Bernoulli", "Dropout", "QuantizeLinear", "DequantizeLinear", "DynamicQuantizeLinear",
 })  # fmt: skip
 
+#: times a Loop's body is made anew for states that outgrow it; what then still does is found at run time
+_WIDENINGS = 8
+
 
 class Builder:
     """Adds the parts of one ONNX graph to a dlc graph, under the names of a scope."""
@@ -222,7 +225,7 @@ class Builder:
         structures = []
         for attribute in bodies:
             region, structure = self._region(attribute.g, types, around, label)
-            while node.op_type == "Loop":
+            for _ in range(_WIDENINGS if node.op_type == "Loop" else 0):
                 wider = self._wider(operands, types, region, around, label)
                 if wider is None:
                     break

@@ -254,7 +254,8 @@ class Repeat:
     Affines of the call's arguments have one stride: that of the turn. ``most`` turns are taken at
     most, whatever the limit says (None: any number). With ``taken``, an i64 where their number is
     stored, a further turn ends the run with status DLC_BAD_SIZE. Before each turn, symbols of the
-    body take the values of ``sizes``, i64 elements that the body may store anew.
+    body take the values of ``sizes``, i64 elements that hold the sizes given at first and that the
+    body may store anew.
     """
 
     limit: Access
@@ -263,12 +264,12 @@ class Repeat:
     states: tuple[State, ...] = ()
     most: Dim | None = None
     taken: Access | None = None
-    sizes: tuple[tuple[Symbol, Access], ...] = ()
+    sizes: tuple[tuple[Symbol, Access, Dim], ...] = ()
 
     @property
     def args(self) -> tuple[Argument, ...]:
         states = [access for state in self.states for access in (state.result, state.spare)]
-        counts = [*([] if self.taken is None else [self.taken]), *(at for _, at in self.sizes)]
+        counts = [*([] if self.taken is None else [self.taken]), *(at for _, at, _ in self.sizes)]
         return (self.limit, self.condition, *_accesses_of(self.call), *states, *counts)
 
 

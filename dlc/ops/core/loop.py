@@ -22,7 +22,6 @@ from dlc.ops.emission import (
     Define,
     Emission,
     Going,
-    Kernel,
     Operand,
     Part,
     Repeat,
@@ -157,15 +156,13 @@ class Loop(CoreOperator):
             for i, value in enumerate(self.rows)
         ]
         most = bound_of(self.turns) if self.counts else self.turns if outputs else None
+        initial = self._initial(operands)
         numbers: list[Access] = []
         if self.symbols:
             scratch = aligned(scratch)
             at = Scratch(scratch)
             scratch += len(self.symbols) * DType.I64.nbytes
             numbers = [Access(at, Affine(i)) for i in range(len(self.symbols))]
-            initial = self._initial(operands)
-            for symbol, place in zip(self.inside, numbers, strict=False):
-                parts.append(Kernel("dlc_store_i64", (place, initial[symbol])))
             if self.inside:
                 outputs.append(Access(at, Affine(0, (0,))))
         run = call(self.body, [Turn(), Going(), *carried, *captures],
@@ -173,7 +170,7 @@ class Loop(CoreOperator):
         parts.append(Repeat(
             Access(Operand(0)), Access(Operand(1)), run, tuple(states), most,
             numbers[-1] if self.counts else None,
-            tuple(zip(self.inside, numbers, strict=False)),
+            tuple(zip(self.inside, numbers, map(initial.__getitem__, self.inside), strict=False)),
         ))  # fmt: skip
         parts += [Define(symbol, at) for symbol, at in zip(self.symbols, numbers, strict=True)]
         return Emission(tuple(parts), scratch)
