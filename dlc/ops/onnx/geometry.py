@@ -1,4 +1,4 @@
-"""Expansions of AffineGrid, Det, Col2Im and MaxUnpool."""
+"""Expansions of AffineGrid, Det, Col2Im, MaxUnpool and CenterCropPad."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import math
 import numpy as np
 
 from dlc.ir.graph import Value
-from dlc.ir.types import DType, strides_of
+from dlc.ir.sizes import minimum
+from dlc.ir.types import Dim, DType, strides_of
 from dlc.ops.build import (
     apply,
     cast,
@@ -116,3 +117,23 @@ def max_unpool(call: Call, x: Value, indices: Value, shape: Value | None = None)
     kept = [min(sizes) for sizes in zip(inner, whole, strict=True)]
     more = [size - own for size, own in zip(whole, kept, strict=True)]
     return pad(slice_(result, [0] * len(kept), kept), [0] * len(kept), more)
+
+
+@expansion("CenterCropPad")
+def center_crop_pad(call: Call, x: Value, shape: Value) -> Value:
+    """The middle of each axis, or zeros around it; of an odd rest the smaller half comes first."""
+    rank = x.type.rank
+    axes = [int(axis) % rank for axis in call.attr("axes") or range(rank)]
+    bounds = [] if shape.sizes is not None else [call.bound(0, axis) for axis in axes]
+    wanted = call.sizes(1, 0, bounds)
+    assert wanted is not None
+    sizes = list(x.type.shape)
+    starts: list[Dim] = [0] * rank
+    before, after = starts.copy(), starts.copy()
+    for axis, size in zip(axes, wanted, strict=True):
+        kept = minimum(sizes[axis], size)
+        starts[axis] = (sizes[axis] - kept) // 2
+        before[axis] = (size - kept) // 2
+        after[axis] = size - kept - before[axis]
+        sizes[axis] = kept
+    return pad(slice_(x, starts, sizes), before, after)
