@@ -22,6 +22,7 @@ from dlc.ops.core.concat import Concat
 from dlc.ops.core.contract import Contract
 from dlc.ops.core.conv import Conv
 from dlc.ops.core.conv_transpose import ConvTranspose
+from dlc.ops.core.det import Det
 from dlc.ops.core.gather import Gather
 from dlc.ops.core.iota import Iota
 from dlc.ops.core.map import Map
@@ -349,6 +350,7 @@ def test_along_an_axis(data):
     agree(BitCast(DType.I32), [f32(shape)], drawn.values)
     agree(Random(shape, 7), [], drawn.values)
     agree(Iota(shape[0]), [], drawn.values)
+    agree(Det(), [f32((*shape[:-1], rows, drawn.like(drawn.at(rows))))], drawn.values)
 
 
 @EXAMPLES

@@ -47,7 +47,7 @@ class RegexMatch(CoreOperator):
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
         buffers = (Access(Result()), *(Access(Operand(i)) for i in range(4)))
         kinds = operands[2].dims[1]
-        return Emission((Kernel("dlc_regex_match", (*buffers, kinds, operands[0].capacity)),))
+        return Emission((Kernel("dlc_regex_match", (*buffers, kinds, operands[0].count)),))
 
     def to_onnx(self, body: OnnxBody, operands: Sequence[str], operand_types: Types,
                 result_types: Sequence[TensorType]) -> Sequence[str]:  # fmt: skip
