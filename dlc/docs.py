@@ -8,15 +8,17 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+from dlc.importer.sequences import TAKEN_APART
 from dlc.ir.attributes import field_names
 from dlc.ir.operator import Operator, registered_operators
 from dlc.ops.core.operator import CoreOperator
-from dlc.ops.table import onnx_table
+from dlc.ops.table import BODY, EXPANSION, IMPORTER, MISSING, onnx_table
 from dlc.passmanager import PIPELINES, known_passes
 from dlc.rewrite.documentation import Page
 
 _NOTICE = "<!-- written by python -m dlc.docs from the code; change the docstrings there -->"
-_HOW = {"e": "expansion", "b": "function body of ONNX", "-": "not yet"}
+_HOW = {EXPANSION: "expansion", BODY: "function body of ONNX", IMPORTER: "taken apart while reading",
+        MISSING: "not yet"}  # fmt: skip
 
 
 def pages() -> dict[str, str]:
@@ -63,15 +65,15 @@ def _pass_section(page: Page) -> Iterator[str]:
 
 def ops_page() -> str:
     """The core operators, and how each ONNX operator is brought down to them."""
-    rows = onnx_table()  # imports every operator
+    rows = onnx_table(TAKEN_APART)  # imports every operator
     lines = ["# Operators", "", _NOTICE, "", "## Core operators", ""]
     for name, cls in registered_operators().items():
         if issubclass(cls, CoreOperator) and cls.__module__.startswith("dlc."):
             lines += [f"### {name}", "", *_operator_section(cls), ""]
-    reached = sum(row.how != "-" for row in rows)
+    reached = sum(row.how != MISSING for row in rows)
     lines += ["## ONNX operators", "", f"{reached} of {len(rows)} can be compiled.", "",
               "| operator | by |", "|---|---|"]  # fmt: skip
-    lines += [f"| {row.name} | {_HOW[row.how]} |" for row in rows]
+    lines += [f"| {row.label} | {_HOW[row.how]} |" for row in rows]
     return "\n".join(lines) + "\n"
 
 

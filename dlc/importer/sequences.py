@@ -291,6 +291,9 @@ _RULES: dict[str, Rule] = {
     "StringNormalizer": normalize,
 }
 
+TAKEN_APART = frozenset(_RULES)
+"""Operators of which nothing is left once a model is read."""
+
 
 def find_rule(type: str, operands: Operands) -> Rule | None:
     """The rule for an operator of the default domain that is gone once the model is read."""

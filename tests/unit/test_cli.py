@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -213,7 +214,9 @@ def test_passes_and_ops(capfd: pytest.CaptureFixture[str]) -> None:
     assert dlc(capfd, "passes", "fold-bn")[0] == 0
     _, out, _ = dlc(capfd, "ops")
     assert "conv" in out
-    assert "Gemm" in out
+    assert re.search(r"Gemm +1 6 7 9 11 13 +expansion", out)
+    assert re.search(r"ai.onnx.ml.Scaler +1 +expansion", out)
+    assert "Gemm" not in dlc(capfd, "ops", "--missing")[1]
 
 
 def test_demo(capfd: pytest.CaptureFixture[str], tmp_path: Path) -> None:

@@ -91,7 +91,7 @@ def test_a_truncated_file_is_refused_wherever_it_ends() -> None:
             load(data[:end])
 
 
-@pytest.mark.parametrize("opset", [6, 29, 10**9])
+@pytest.mark.parametrize("opset", [5, 29, 10**9])
 def test_other_opsets_are_refused(opset: int) -> None:
     with pytest.raises(ModelError, match=f"opset {opset}; dlc reads 7 to 28"):
         load(model([node("Add", "x x", "y")], [info("x", [1])], ["y"], opset=opset))
@@ -102,6 +102,40 @@ def test_an_older_opset_is_read_where_its_operators_are_the_same() -> None:
     assert graph.opsets[""] == 7
     with pytest.raises(ModelError, match="opset 5; dlc reads 7 to 28"):
         load(model([node("Relu", "x", "y")], [info("x", [1])], ["y"], opset=5))
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "attributes", "aligned"),
+    [
+        ("Add", [3], {"broadcast": 1, "axis": 1}, [3, 1]),
+        ("Mul", [3, 4], {"broadcast": 1, "axis": 1}, [3, 4]),
+        ("Sub", [4], {"broadcast": 1}, [4]),
+        ("Add", [2], {"broadcast": 1, "axis": -3}, [2, 1, 1]),
+        ("PRelu", [3], {}, [3, 1]),
+        ("PRelu", [1], {}, [1]),
+    ],
+)
+def test_broadcasting_before_opset_7(
+    kind: str, shape: list[int], attributes: dict[str, int], aligned: list[int]
+) -> None:
+    old = helper.make_node(kind, ["x", "w"], ["y"], **attributes)
+    x = np.arange(24, dtype=np.float32).reshape(2, 3, 4) - 12
+    weight = np.arange(np.prod(shape), dtype=np.float32).reshape(shape)
+    inputs = [info("x", x.shape), info("w", shape)]
+    graph = load(model([old], inputs, ["y"], numpy_helper.from_array(weight, "w"), opset=6))
+    w = weight.reshape(aligned)
+    expected = {"Add": x + w, "Mul": x * w, "Sub": x - w, "PRelu": np.where(x < 0, x * w, x)}
+    np.testing.assert_array_equal(run(graph, {"x": x})["y"], expected[kind])
+
+
+def test_what_an_older_opset_leaves_open_is_refused() -> None:
+    add = helper.make_node("Add", ["x", "w"], ["y"], broadcast=1, axis=1)
+    with pytest.raises(ModelError, match="the rank of its operand 1 is not known"):
+        load(model([add], [info("x", [2, 3, 4]), info("w", None)], ["y"], opset=6))
+    training = node("BatchNormalization", "x s b m v", "y")
+    inputs = [info("x", [1, 2, 3]), *(info(name, [2]) for name in "sbmv")]
+    with pytest.raises(ModelError, match="trains"):
+        load(model([training], inputs, ["y"], opset=6))
 
 
 # ---- dims ---------------------------------------------------------------------------------
