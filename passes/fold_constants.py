@@ -20,6 +20,7 @@ from dlc.rewrite.driver import erase_dead, refuse
 _QUANTISATION = ("onnx.QuantizeLinear", "onnx.DequantizeLinear")
 _SMALL_BYTES = 1 << 16
 _GROWTH = 4
+_FEW = 64
 _MAX_MACS = 1 << 30
 
 
@@ -31,8 +32,8 @@ class FoldConstants(Pass):
     and the body of a loop of one turn, takes the place of its op.
 
     An op stays when its results would need more than `max_bytes`, or are both over 64 KiB and over
-    four times its operands (a `ConstantOfShape` or `Expand` is smaller as an op), or when computing
-    them would take too long. Random ops are never folded. With `keep_quantised`, the quantisation and
+    four times its operands (a `ConstantOfShape` or `Expand` is smaller as an op; weights of less than a
+    byte, however few beyond 64), or when computing them would take too long. Random ops are never folded. With `keep_quantised`, the quantisation and
     dequantisation of constants stays too where the graph quantises activations: a runtime's integer
     kernels are found by it.
 
@@ -106,13 +107,22 @@ class FoldConstants(Pass):
         refuse(self.name, op, reason)
         return None
 
+    def _small(self, op: Op) -> int:
+        """Results of fewer bytes are stored however small the operands are.
+
+        But weights of less than a byte were made so to be small.
+        """
+        types = [v.type for v in op.operands if v is not None]
+        narrow = any(t.dtype.per_byte > 1 and t.capacity > _FEW for t in types)
+        return 0 if narrow else _SMALL_BYTES
+
     def _refusal(self, op: Op, operand_bytes: int) -> str | None:
         size = sum(type.nbytes for type in op.types)
         if not is_pure(op.operator):
             return "it is random or has a body"
         if size > self.max_bytes:
             return f"its results have {size} bytes, more than max_bytes={self.max_bytes}"
-        if size > _SMALL_BYTES and size > _GROWTH * operand_bytes:
+        if size > self._small(op) and size > _GROWTH * operand_bytes:
             return f"its results have {size} bytes, its operands {operand_bytes}"
         if any(t.layout is not None or t.quant is not None for t in op.types):
             return "its result has a layout or quantisation"

@@ -87,11 +87,12 @@ def quantised(dtype: DType, shape: tuple[int, int]) -> tuple[onnx.ModelProto, An
 
 
 @pytest.mark.parametrize("dtype", [*NARROW, DType.F4E2M1], ids=lambda d: d.value)
-def test_weights_take_their_own_size(dtype: DType) -> None:
-    model, wide = quantised(dtype, (301, 131))
+@pytest.mark.parametrize("shape", [(301, 131), (9, 11)])
+def test_weights_take_their_own_size(dtype: DType, shape: tuple[int, int]) -> None:
+    model, wide = quantised(dtype, shape)
     module = api.compile(model)
-    assert module.weights_bytes == -(-wide.size // dtype.per_byte) + 131 * 4
-    x = np.random.default_rng(2).standard_normal((2, 301)).astype(np.float32)
+    assert module.weights_bytes == -(-wide.size // dtype.per_byte) + shape[1] * 4
+    x = np.random.default_rng(2).standard_normal((2, shape[0])).astype(np.float32)
     np.testing.assert_allclose(module.run({"x": x})["y"], x @ wide, rtol=1e-4, atol=1e-4)
 
 

@@ -133,7 +133,12 @@ def _protos(
         found = shape_inference.infer_node_outputs(
             _schema(operator), node, types, data, None, opsets
         )
-    except (shape_inference.InferenceError, checker.ValidationError, RuntimeError) as error:
+    except (
+        shape_inference.InferenceError,
+        checker.ValidationError,
+        RuntimeError,
+        ValueError,
+    ) as error:
         text = " ".join(str(error).split()).removeprefix("[ShapeInferenceError] ")
         shapes = ", ".join("absent" if t is None else str(t) for t in operands)
         raise VerifyError(f"{operator.label}({shapes}): {text}") from None
