@@ -19,8 +19,9 @@ from dlc.importer.bundles import (
     tensors,
 )
 from dlc.importer.carried import widened
-from dlc.importer.forms import check_form
+from dlc.importer.forms import check_form, whole_number
 from dlc.importer.inputs import declared_shape
+from dlc.importer.scan8 import is_batched, unbatched
 from dlc.importer.sequences import Desugaring, find_rule
 from dlc.importer.source import Model
 from dlc.importer.tensors import constant_array, to_array
@@ -71,6 +72,10 @@ class Builder:
             for info in (*proto.value_info, *proto.output)
             if info.type.HasField("tensor_type")
         }
+        for node in reversed(proto.node):  # what only changes the elements has the shape it gives
+            if node.op_type in ("Cast", "Identity") and len(node.input) == len(node.output) == 1:
+                shape = self.declared.get(node.output[0])
+                self.declared.setdefault(node.input[0], shape)
         for index, node in enumerate(proto.node):
             label = node.name or f"{node.op_type}_{index}"
             try:
@@ -101,6 +106,10 @@ class Builder:
                 f"operator {node.op_type} belongs to"
             )
         version, structure = self.model.opsets[domain], list[Held]()
+        if not domain and is_batched(node, version):
+            node = unbatched(node, label)
+        if node.op_type == "Scan" and not domain:
+            version = max(version, 9)
         schema = schema_of(node.op_type, version, domain)
         names = _trimmed(node.input)
         held = [self.scope.held(n, f"node {label!r}") if n else None for n in names]
@@ -112,15 +121,13 @@ class Builder:
             return
         operands = tensors(held)
         if node.op_type in CONTROL and not domain:
-            if node.op_type == "Scan" and version < 9:
-                raise UnsupportedError("Scan of opset 8 is not supported; convert it to opset 9")
             if (
                 node.op_type == "If"
                 and operands
                 and operands[0]
                 and operands[0].constant is not None
             ):
-                self._inline(node, bool(operands[0].constant.reshape(-1)[0]), label)
+                self._inline(node, bool(whole_number(operands[0].constant)), label)
                 return
             if node.op_type == "Loop":  # captures come third, whatever is absent before them
                 operands += [None] * (2 - len(operands))

@@ -498,7 +498,7 @@ def test_branches_that_differ_in_size_get_a_bound() -> None:
     other = body([node("Relu", "x", "e")], [info("e", None)])
     branch = node("If", "c", "y", then_branch=then, else_branch=other, name="if")
     graph = load(model([branch], [info("c", [], BOOL), X], ["y"]))
-    assert graph.outputs[0].type.shape == (Symbol("if.If_0_0", 4), 3)
+    assert graph.outputs[0].type.shape == (Symbol("if_0", 4, 2), 3)
 
 
 def loop(turns: int | None, changes: bool = False) -> onnx.ModelProto:
@@ -528,11 +528,15 @@ def test_loops_collect_up_to_their_most_turns() -> None:
     np.testing.assert_array_equal(found["last"], np.full((2, 3), 18))
 
 
-def test_loops_without_bound_or_with_changing_types_are_refused() -> None:
-    with pytest.raises(UnsupportedError, match="memory has no bound"):
-        load(loop(None))
-    with pytest.raises(UnsupportedError, match=r"types must stay the same \(C2\)"):
-        load(loop(4, changes=True))
+def test_loops_without_bound_are_refused() -> None:
+    for changes in (False, True):
+        with pytest.raises(UnsupportedError, match="nothing bounds .* give --max Loop_0=SIZE"):
+            load(loop(None, changes))
+
+
+def test_states_that_grow_steadily_are_bounded_by_the_turns() -> None:
+    last, _ = load(loop(4, changes=True)).outputs
+    assert last.type.bounds == (10, 3)
 
 
 def test_scan_runs_along_its_axes() -> None:
