@@ -49,6 +49,7 @@ def test_a_forest_is_accepted() -> None:
     ("target_ids", lambda ids: [-1, *ids[1:]], "target that is not one of 1"),
     ("target_nodeids", lambda ids: [99, *ids[1:]], "which is none"),
     ("target_weights", lambda weights: weights[1:], "weights for"),
+    ("n_targets", 2**31, "n_targets is 2147483648"), ("n_targets", -1, "n_targets is -1"),
     ("aggregate_function", "MEDIAN", "no aggregate_function 'MEDIAN'"),
     ("post_transform", "CUBE", "no post_transform 'CUBE'"),
     ("base_values", [1.0, 2.0], "2 base_values for 1 scores"),
@@ -97,6 +98,7 @@ def test_a_long_chain_of_nodes_is_no_recursion() -> None:
     ("LabelEncoder", {"keys_strings": ["a"], "values_floats": [1.0]}, "keys are of another kind"),
     ("LabelEncoder", {"keys_floats": [1.0], "values_floats": [1.0, 2.0]}, "1 keys for 2 values"),
     ("LabelEncoder", {"keys_floats": [1.0]}, "it has no values"),
+    ("FeatureVectorizer", {"inputdimensions": [2**50]}, "too large to be meant"),
     ("FeatureVectorizer", {"inputdimensions": [-3]}, "inputdimensions"),
     ("ZipMap", {"classlabels_int64s": [0, 1, 2]}, "zipmap"),
 ])  # fmt: skip

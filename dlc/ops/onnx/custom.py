@@ -17,12 +17,13 @@ from typing import Any
 import numpy as np
 from onnx import TensorProto, defs, helper
 
-from dlc.errors import DlcError, UnsupportedError
+from dlc.errors import DlcError, UnsupportedError, VerifyError
 from dlc.ir.evaluate import evaluate_graph
 from dlc.ir.graph import Graph, Value
 from dlc.ir.operator import Array, Arrays, Types
 from dlc.ir.types import DType, TensorType
 from dlc.ops.onnx.expansion import Call, Expansion, expansion, find_expansion
+from dlc.ops.onnx.inference import MAX_BYTES
 from dlc.ops.onnx.operator import OnnxOperator
 
 _DECLARED: set[tuple[str, str]] = set()
@@ -68,8 +69,12 @@ def is_its_expansion(operator: OnnxOperator) -> bool:
 def infer_declared(
     operator: OnnxOperator, operands: Types, constants: Arrays
 ) -> tuple[TensorType, ...]:
-    """The types that the operator's expansion gives for such operands."""
-    return tuple(value.type for value in _trial(operator, operands, constants).outputs)
+    """The types that the operator's expansion gives for such operands; VerifyError for absurd sizes."""
+    types = tuple(value.type for value in _trial(operator, operands, constants).outputs)
+    for type in types:
+        if type.nbytes > MAX_BYTES:
+            raise VerifyError(f"{operator.label}: a result of type {type} is too large to be meant")
+    return types
 
 
 def evaluate_declared(operator: OnnxOperator, operands: Arrays) -> tuple[Array, ...]:

@@ -65,8 +65,8 @@ def label_encoder(call: Call, x: Value) -> Value:
     _, keys = _attribute(call, "keys")
     kind, values = _attribute(call, "values")
     default: Any = call.attr("default_tensor")
-    if isinstance(default, Data):
-        default = default.array.reshape(-1)[0]
+    if isinstance(default, Data) and default.array.size:
+        default = default.array.ravel()[0]
     elif kind == "tensor":
         kind = {"O": "strings", "f": "floats"}.get(values.dtype.kind, "int64s")
     if not isinstance(default, np.generic | str):

@@ -63,7 +63,7 @@ def imputer(call: Call, x: Value) -> Value:
     if found.size == 0:
         raise call.unsupported(f"it has no imputed_value_{kind}s for operand {x.type}")
     missing = "isnan(a0)" if replaced != replaced else f"eq(a0, {replaced})"
-    fitting = found if found.size == x.type.shape[min(x.type.rank - 1, 1)] else found[:1]
+    fitting = found if (found.size,) == x.type.shape[:2][-1:] else found[:1]
     values = _for_each_feature(call, x, fitting, "imputed_values")
     return map_(f"select({missing}, a1, a0)", x, values)
 

@@ -26,6 +26,8 @@ from dlc.ops.onnx.ml_scores import (
 )
 
 _POST = ("NONE", "SOFTMAX", "LOGISTIC", "SOFTMAX_ZERO", "PROBIT")
+#: more are a mistake or an attack
+MOST_TARGETS = 1 << 20
 _AGGREGATES = ("AVERAGE", "SUM", "MIN", "MAX")
 
 
@@ -48,6 +50,13 @@ def _aggregated(x: Value, forest: Forest, targets: int, how: str) -> Value:
     return map_(f"a0 / {float(len(forest.roots))}", total) if how == "AVERAGE" else total
 
 
+def _targets(call: Call) -> int:
+    targets = int(call.attr("n_targets") or 1)
+    if not 0 < targets <= MOST_TARGETS:
+        raise call.unsupported(f"n_targets is {targets}, not one of 1 to {MOST_TARGETS}")
+    return targets
+
+
 def _features(call: Call, x: Value) -> Value:
     """The operand as an f32 matrix, or f64 if it is."""
     x = matrix(call, x)
@@ -65,7 +74,7 @@ def _with_base(call: Call, scores: Value, base: Array) -> Value:
 @expansion("TreeEnsemble", domain=ML)
 def tree_ensemble(call: Call, x: Value) -> Value:
     rows = _features(call, x)
-    targets, how = int(call.attr("n_targets") or 1), int(call.attr("aggregate_function"))
+    targets, how = _targets(call), int(call.attr("aggregate_function"))
     post = int(call.attr("post_transform"))
     if not (0 <= how < len(_AGGREGATES) and 0 <= post < len(_POST)):
         raise call.unsupported(f"there is no aggregate_function {how} or post_transform {post}")
@@ -76,7 +85,7 @@ def tree_ensemble(call: Call, x: Value) -> Value:
 @expansion("TreeEnsembleRegressor", domain=ML)
 def tree_ensemble_regressor(call: Call, x: Value) -> Value:
     x = _features(call, x)
-    targets, how = int(call.attr("n_targets") or 1), call.attr("aggregate_function")
+    targets, how = _targets(call), call.attr("aggregate_function")
     if how not in _AGGREGATES:
         raise call.unsupported(f"there is no aggregate_function {how!r}")
     scores = _aggregated(x, forest_of_keys(call.operator, "target"), targets, how)
