@@ -190,6 +190,8 @@ def from_attribute(attribute: onnx.AttributeProto) -> Attribute:
     if attribute.type not in _SIMPLE:
         kind = onnx.AttributeProto.AttributeType.Name(attribute.type).lower()
         raise UnsupportedError(f"attribute {attribute.name!r} of kind {kind} is not supported")
+    if attribute.type in (_A.FLOATS, _A.INTS):  # forests have millions
+        return tuple(attribute.floats if attribute.type == _A.FLOATS else attribute.ints)
     value = helper.get_attribute_value(attribute)
     if isinstance(value, bytes | onnx.TensorProto | int | float):
         return _from_item(value)
