@@ -41,13 +41,14 @@ _MOVE = (
 )
 _LOWER = "expand-ops,dce,trim-bodies,fold-constants,drop-identity"
 _FUSE = "fuse-maps,fuse-conv-relu"
+_BLOCK = "assign-layout,fold-constants,drop-identity"
 _PLACE = "hoist-constants,pack-constants,liveness,plan-arena"
 #: pipelines by name
 PIPELINES: dict[str, str] = {
     "O0": f"expand-ops,dce,{_PLACE}",
     "O1": f"{_PREPARE},{_LOWER},{_FUSE},dce,{_PLACE}",
     # what fusion into a conv leaves behind may fuse with each other, and become equal
-    "O2": f"{_PREPARE},{_MOVE},{_LOWER},cse,{_FUSE},fuse-maps,cse,dce,{_PLACE}",
+    "O2": f"{_PREPARE},{_MOVE},{_LOWER},cse,{_FUSE},fuse-maps,{_BLOCK},cse,dce,{_PLACE}",
 }
 # small code: every step is a C function, so ops are merged until none can be
 PIPELINES["Os"] = f"{_PREPARE},{_MOVE},{_LOWER},shrink(cse,{_FUSE},dce),{_PLACE}"

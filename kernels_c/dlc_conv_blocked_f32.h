@@ -55,7 +55,10 @@ DLC_KERNEL void dlc_conv_registers_f32(float *acc, ptrdiff_t second, ptrdiff_t v
                                        ptrdiff_t filters, const float *x, const float *w,
                                        const float *bias, dlc_conv_taps t) {
     const ptrdiff_t count = lines * pixels;
+    /* gcc would keep the bias in registers from tile to tile, and the weights on the stack */
+    const float *volatile unknown = bias;
     const float *f = w;
+    bias = unknown;
     DLC_VECTOR_EACH(DLC_CONV_START)
     for (ptrdiff_t first = 0; first < t.channels; first += 16) {
         const ptrdiff_t channels = t.channels - first < 16 ? t.channels - first : 16;

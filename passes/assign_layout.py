@@ -24,6 +24,7 @@ from dlc.ops.core.pool import Pool
 from dlc.ops.core.pool_blocked import PoolBlocked
 from dlc.ops.core.reduce import Reduce
 from dlc.ops.core.resample import Resample
+from dlc.ops.core.slice import Slice
 from dlc.rewrite.base import Pass
 from dlc.rewrite.driver import erase_dead
 
@@ -125,7 +126,7 @@ class _Layout:
                     changed |= self._widen(op.operands[0], _reach(op))
                 elif _keeps_zero(op):
                     full = [v for v in op.operands if v in self.chosen and v.type == value.type]
-                    if isinstance(op.operator, Concat):
+                    if isinstance(op.operator, Concat | Slice):
                         full = [v for v in op.operands if v in self.chosen]
                     wanted = max([wanted, *(self.border.get(v, 0) for v in full)])
                     changed |= self._widen(value, wanted)
@@ -214,9 +215,8 @@ class _Layout:
             made = self.made(x)
             border_in = max(made.border, reach)
             source = self.image(x, border_in)
-        else:
-            border_in = reach
-            source = pad(x, (0, 0, reach, reach), (0, 0, reach, reach))
+        else:  # the kernel of planar images sees to the padding itself
+            border_in, source = 0, x
         epilogue, bias, extras = self._epilogue(op, filters)
         top, left = operator.fixed(operator.pads[:2])
         geometry = (
@@ -308,6 +308,16 @@ class _Layout:
             concat([self.image(v, border) for v in op.operands if v is not None], 1), border
         )
 
+    def slice(self, op: Op) -> _Image:
+        operator, x = op.operator, op.operands[0]
+        assert isinstance(operator, Slice)
+        assert x is not None
+        source = self.image(x, self.wanted(op))
+        first, count = operator.fixed(operator.starts)[1], op.types[0].dims[1]
+        n, _, *image = source.shape
+        found = slice_(source, (0, first // BLOCK, 0, 0, 0), (n, count // BLOCK, *image))
+        return _Image(found, self.wanted(op))
+
     def resample(self, op: Op) -> _Image:
         x, *tables = op.operands
         assert x is not None
@@ -385,7 +395,7 @@ def _without_sum(expr: Expr, index: int) -> Expr | None:
 
 def _keeps_zero(op: Op) -> bool:
     """Whether a result is zero in a border where all operands that have one are."""
-    if isinstance(op.operator, Concat):
+    if isinstance(op.operator, Concat | Slice):
         return True
     if not isinstance(op.operator, Map):
         return False
@@ -474,6 +484,21 @@ def _check_concat(op: Op, chosen: _Chosen) -> bool:
     )  # fmt: skip
 
 
+def _check_slice(op: Op, chosen: _Chosen) -> bool:
+    """Whole blocks of channels, and all of the other axes."""
+    operator, x = op.operator, op.operands[0]
+    assert isinstance(operator, Slice)
+    if x not in chosen or not _all_fixed((*operator.starts, *operator.steps)):
+        return False
+    assert x is not None
+    first, count = operator.fixed(operator.starts)[1], op.types[0].dims[1]
+    others = [axis for axis in range(4) if axis != 1]
+    return (
+        first % BLOCK == count % BLOCK == 0 and set(operator.steps) == {1}
+        and all(op.types[0].dims[axis] == x.shape[axis] for axis in others)
+    )  # fmt: skip
+
+
 def _check_resample(op: Op, chosen: _Chosen) -> bool:
     operator = op.operator
     assert isinstance(operator, Resample)
@@ -482,9 +507,9 @@ def _check_resample(op: Op, chosen: _Chosen) -> bool:
 
 _CHECKS: dict[type, Callable[[Op, _Chosen], bool]] = {
     Conv: _check_conv, Pool: _check_pool, Reduce: _check_reduce, Map: _check_map,
-    Concat: _check_concat, Resample: _check_resample,
+    Concat: _check_concat, Resample: _check_resample, Slice: _check_slice,
 }  # fmt: skip
 _BUILDERS: dict[type, Callable[[_Layout, Op], _Image]] = {
     Conv: _Layout.conv, Pool: _Layout.pool, Reduce: _Layout.reduce, Map: _Layout.map,
-    Concat: _Layout.concat, Resample: _Layout.resample,
+    Concat: _Layout.concat, Resample: _Layout.resample, Slice: _Layout.slice,
 }  # fmt: skip

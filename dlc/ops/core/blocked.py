@@ -9,7 +9,7 @@ their result is computed in tiles of pixels of one or more blocks, the border is
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -218,16 +218,16 @@ class BlockedOperator(WithEpilogue):
             if math.prod(extents):
                 yield Nest(loops, (), Access(Result(), write), Call("f32", (Const(0),)))
 
-    def emitted(self, tiles: Iterator[Tile], result: TensorType) -> Emission:
+    def emitted(self, tiles: Iterable[Tile], result: TensorType, scratch: int = 0) -> Emission:
         """The border, then the tiles."""
-        return Emission((*self.border_parts(result), *tiles))
+        return Emission((*self.border_parts(result), *tiles), scratch)
 
 
 @dataclass(frozen=True, slots=True)
 class Windows(BlockedOperator):
-    """Convolutions that do not pad: window element k of output o is at start + o*stride + k*dilation.
+    """Convolutions: window element k of output o is at start + o*stride + k*dilation.
 
-    C2: kernel, strides, dilations and size have two positive entries, starts two non-negative.
+    C2: kernel, strides, dilations and size have two positive entries, starts two.
     C4: every tap is inside x.
     """
 
@@ -237,31 +237,41 @@ class Windows(BlockedOperator):
     starts: tuple[int, ...]
     size: tuple[int, ...]
 
-    def _ends(self) -> Iterator[int]:
-        """Behind the last position that is read, along each axis."""
-        for start, count, stride, taps, dilation in zip(
-            self.starts, self.size, self.strides, self.kernel, self.dilations, strict=True
-        ):
-            yield start + (count - 1) * stride + (taps - 1) * dilation + 1
+    def spread(self, counts: Sequence[int]) -> tuple[int, ...]:
+        """Positions from the first to the last that so many windows read, along each axis."""
+        return tuple(
+            (count - 1) * stride + (taps - 1) * dilation + 1
+            for count, stride, taps, dilation in zip(
+                counts, self.strides, self.kernel, self.dilations, strict=True
+            )
+        )
 
-    def require_windows(self, image: Sequence[int]) -> None:
-        """Check C2 and C4 for an image of this height and width."""
+    def pads_of(self, image: Sequence[int]) -> tuple[int, ...]:
+        """How far windows reach out of an image of this height and width: begins, then ends."""
+        ends = zip(self.starts, self.spread(self.size), image, strict=True)
+        return (*(max(0, -start) for start in self.starts),
+                *(max(0, start + spread - dim) for start, spread, dim in ends))  # fmt: skip
+
+    def require_windows(self, image: Sequence[int] | None) -> None:
+        """Check C2 and, for an image of this height and width, C4."""
         positive = (self.kernel, self.strides, self.dilations, self.size)
-        self.require(all(len(v) == 2 and min(v) > 0 for v in positive)
-                     and len(self.starts) == 2 and min(self.starts) >= 0,
+        self.require(all(len(v) == 2 and min(v) > 0 for v in positive) and len(self.starts) == 2,
                      "C2", "kernel, strides, dilations, starts or size do not suit two axes")  # fmt: skip
-        inside = all(end <= dim for end, dim in zip(self._ends(), image, strict=True))
-        self.require(inside, "C4", f"windows reach out of the image {tuple(image)}")
+        self.require(image is None or not any(self.pads_of(image)), "C4",
+                     f"windows reach out of the image {image}")  # fmt: skip
 
-    def windows_of(self, x: Array) -> Array:
-        """A view (N, C, oy, ox, ky, kx) of a planar image."""
-        x = x[:, :, self.starts[0] :, self.starts[1] :]
-        view = windows(x, self.kernel, self.strides, self.dilations)
+    def windows_of(self, x: Array, padded: Sequence[int] = (0, 0)) -> Array:
+        """A view (N, C, oy, ox, ky, kx) of a planar image, so much padded at the begins."""
+        top, left = (start + more for start, more in zip(self.starts, padded, strict=True))
+        view = windows(x[:, :, top:, left:], self.kernel, self.strides, self.dilations)
         return view[:, :, : self.size[0], : self.size[1]]
 
-    def cut_to_windows(self, body: OnnxBody, name: str, channels: int) -> str:
+    def cut_to_windows(self, body: OnnxBody, name: str, channels: int,
+                       padded: Sequence[int] = (0, 0)) -> str:  # fmt: skip
         """What the windows read of the channels of a planar image, in ONNX nodes."""
-        return cut_onnx(body, name, [0, *self.starts], [channels, *self._ends()], [1, 2, 3])
+        starts = [start + more for start, more in zip(self.starts, padded, strict=True)]
+        ends = [start + size for start, size in zip(starts, self.spread(self.size), strict=True)]
+        return cut_onnx(body, name, [0, *starts], [channels, *ends], [1, 2, 3])
 
 
 def _with_index(argument: Argument, change: Callable[[Affine], Affine]) -> Argument:
