@@ -368,5 +368,7 @@ def write_arrays(path: str | os.PathLike[str], arrays: Arrays) -> None:
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from None
     with os.fdopen(handle, "wb") as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]  # numpy's stub knows no **mapping
+        # strings as text of fixed width: objects would be pickled, which is not read back
+        stored = {n: a.astype(str) if a.dtype == object else a for n, a in arrays.items()}
+        np.savez(file, **stored)  # type: ignore[arg-type]  # numpy's stub knows no **mapping
     Path(name).replace(target)

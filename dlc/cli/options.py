@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import re
 from collections.abc import Callable, Iterator
 from typing import Any, TypeVar
 
 import click
 
+_INTEGER = re.compile(r"-?[0-9]{1,18}")
 Function = TypeVar("Function", bound=Callable[..., Any])
 
 
@@ -18,10 +20,20 @@ def _dims(
     dims: dict[str, int | None] = {}
     for value in values:
         name, equals, size = value.rpartition("=")
-        if not equals or (size != "none" and (not size.isdigit() or int(size) < 1)):
+        if not equals or not (size == "none" or _INTEGER.fullmatch(size)):
             raise click.BadParameter(f"{value!r} is not NAME=SIZE, as in --dim N=1")
         dims[name] = None if size == "none" else int(size)
     return dims
+
+
+def _maxima(
+    ctx: click.Context, param: click.Parameter, values: tuple[str, ...]
+) -> dict[str, int | None]:
+    found = _dims(ctx, param, values)
+    for name, size in found.items():
+        if size is None or size < 1:
+            raise click.BadParameter(f"the most that {name!r} can be is a number from 1 on")
+    return found
 
 
 def _shapes(
@@ -56,7 +68,7 @@ def dim_options(function: Function) -> Function:
     for decorate in (
         click.option("--shape", "shapes", multiple=True, callback=_shapes, metavar="INPUT=1x3x224x224",
                      help="Fix the whole shape of an input."),
-        click.option("--max", "maxima", multiple=True, callback=_dims, metavar="NAME=SIZE",
+        click.option("--max", "maxima", multiple=True, callback=_maxima, metavar="NAME=SIZE",
                      help="Leave a symbolic dimension open up to a size; also what bounds a node's run-time "
                           "size (NODE=SIZE, or any=SIZE)."),
         click.option("--dim", "dims", multiple=True, callback=_dims, metavar="NAME=SIZE",

@@ -12,6 +12,7 @@ from backend_support import STRICT, compiled, emitted
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dlc import api
 from dlc.backends.c99.strings import string_literal
 from dlc.backends.c99.toolchain import build_shared, find_compiler
 from dlc.errors import InputError, UnsupportedError
@@ -119,3 +120,8 @@ def test_literals_are_what_a_compiler_reads(tmp_path: Path) -> None:
     )
     found = (ctypes.c_char_p * len(texts)).in_dll(library, "t")
     assert list(found) == [text.encode("utf-8", "surrogateescape") for text in texts]
+
+
+def test_strings_are_written_so_that_they_read_back(tmp_path: Path) -> None:
+    api.write_arrays(tmp_path / "s.npz", {"x": WORDS})
+    assert api.read_arrays(tmp_path / "s.npz")["x"].tolist() == WORDS.tolist()
