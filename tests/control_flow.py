@@ -28,6 +28,7 @@ class Block:
     names: list[int]
     known: dict[str, Shape]
     depth: int
+    kinds: Sequence[str]
     nodes: list[onnx.NodeProto] = field(default_factory=list)
     initializers: list[onnx.TensorProto] = field(default_factory=list)
 
@@ -63,7 +64,7 @@ class Block:
         return self.node("Less", total, self.constant(self.draw(st.integers(-5, 20))))
 
     def inner(self, more: dict[str, Shape]) -> Block:
-        return Block(self.draw, self.names, self.known | more, self.depth - 1)
+        return Block(self.draw, self.names, self.known | more, self.depth - 1, self.kinds)
 
     def result(self, shape: Shape) -> str:
         """A value of this shape, computed here: an output of the graph."""
@@ -75,7 +76,7 @@ class Block:
         return helper.make_graph(self.nodes, name, infos, results, self.initializers)
 
     def fill(self, most: int = 3) -> None:
-        kinds = ["element", "element", *(["if", "loop", "scan"] if self.depth else [])]
+        kinds = ["element", "element", *(self.kinds if self.depth else [])]
         for _ in range(self.draw(st.integers(1, most))):
             getattr(self, f"add_{self.draw(st.sampled_from(kinds))}")()
 
@@ -101,7 +102,8 @@ class Block:
     def add_loop(self) -> None:
         states = [self.pick() for _ in range(self.draw(st.integers(0, 3)))]
         ends = self.draw(st.booleans()) and bool(states)
-        rows = [] if ends else self.draw(st.lists(st.sampled_from(SHAPES[1:]), max_size=2))
+        rows = self.draw(st.lists(st.sampled_from(SHAPES[1:]), max_size=2))
+        rows = [] if ends and "growth" not in self.kinds else rows
         rows = rows or ([] if states else [()])
         turn, going = self.fresh("turn"), self.fresh("going")
         shapes = [self.known[s] for s in states]
@@ -132,6 +134,32 @@ class Block:
             total = self.node("ReduceSum", name, self.constant([0], np.int64), keepdims=0)
             self.known[total] = shape
 
+    def add_growth(self) -> None:
+        """A loop that carries a vector whose length changes, perhaps in one branch of an if only."""
+        first = self.pick(self.draw(st.sampled_from([(2,), (3,)])))
+        turn, going, state = self.fresh("turn"), self.fresh("going"), self.fresh("s")
+        body = self.inner({})
+        body.fill(2)
+        longer = body.node("Concat", state, body.pick((self.draw(st.integers(2, 3)),)), axis=0)
+        if self.draw(st.booleans()):
+            outputs, branches = [body.fresh()], {}
+            for name, value in (("then_branch", longer), ("else_branch", state)):
+                branch = body.inner({})
+                result = branch.node("Neg", value)
+                branches[name] = branch.graph(name, [], [(result, [None])])
+            longer = body.node("If", body.condition(), outputs=outputs, **branches)
+        total = body.node("ReduceSum", longer, keepdims=0)
+        again = body.node("Less", total, body.constant(self.draw(st.integers(0, 40))))
+        rows = [body.node("Identity", total)]
+        graph = body.graph("growth", [(turn, TensorProto.INT64, ()), (going, TensorProto.BOOL, ()),
+                           (state, TensorProto.FLOAT, [None])], [(longer, [None]), (rows[0], ())])  # fmt: skip
+        graph.output.insert(0, helper.make_tensor_value_info(again, TensorProto.BOOL, ()))
+        limit = self.constant(self.draw(st.integers(0, 4)), np.int64)
+        outputs = [self.fresh(), self.fresh()]
+        self.node("Loop", limit, self.condition(), first, outputs=outputs, body=graph)
+        for name in outputs:
+            self.known[self.node("ReduceSum", name, keepdims=0)] = ()
+
     def add_scan(self) -> None:
         scanned = [self.pick((2, 3)) for _ in range(self.draw(st.integers(1, 2)))]
         axis = self.draw(st.sampled_from([0, 1]))
@@ -159,10 +187,11 @@ class Block:
 
 
 @st.composite
-def models(draw: Draw, depth: int = 2) -> onnx.ModelProto:
-    """A model with inputs ``x`` f32[2,3] and ``y`` f32[3]."""
-    block = Block(draw, [0], {"x": (2, 3), "y": (3,)}, depth)
-    for kind in draw(st.lists(st.sampled_from(["if", "loop", "scan"]), min_size=1, max_size=2)):
+def models(draw: Draw, depth: int = 2, sized: bool = True) -> onnx.ModelProto:
+    """A model with inputs ``x`` f32[2,3] and ``y`` f32[3]; ``sized``: with sizes known at run time."""
+    kinds = ["if", "loop", "scan", *(["growth"] if sized else [])]
+    block = Block(draw, [0], {"x": (2, 3), "y": (3,)}, depth, kinds)
+    for kind in draw(st.lists(st.sampled_from(kinds), min_size=1, max_size=2)):
         getattr(block, f"add_{kind}")()
     block.fill()
     wanted = [name for name in block.known if name not in ("x", "y")][-3:]

@@ -49,7 +49,7 @@ def _wider(before: Dim, after: Dim, start: Dim, name: str, body: Graph, label: s
         return before
     least, growth = max(bound_of(start), 1), after - before
     step = growth if isinstance(growth, int) else bound_of(after) - before.bound
-    steady = None if most is None else least + step * max(bound_of(most), 0)
+    steady = None if most is None else least + step * max(bound_of(most), 1)
     if steady is None or steady >= _LARGEST:
         steady = None
     elif isinstance(growth, int) or step == before.bound - least or steady == before.bound:

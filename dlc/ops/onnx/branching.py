@@ -67,12 +67,15 @@ def loop(call: Call, limit: Value | None, condition: Value | None, *rest: Value)
         symbol for s in inside
         for symbol in graph.fresh_symbols(s.name.removesuffix("_now"), [(s.low, s.bound)])
     ]  # fmt: skip
+    most = None if limit is None or limit.sizes is None else limit.sizes.reshape(-1)[0]
     turns: Dim = 0
     rows = body.outputs[1 + carried : -1 if inside else None]
     if rows:
         _check_rows(call, body, rows, inside)
+        if most is not None and bound_of(most) <= 0 and all(v.type.is_static for v in rows):
+            empty = [np.zeros((0, *v.shape), v.type.dtype.numpy) for v in rows]
+            return *rest[:carried], *(build.constant(graph, array) for array in empty)
         always = condition is None or (condition.constant is not None and condition.constant.all())
-        most = None if limit is None or limit.sizes is None else limit.sizes.reshape(-1)[0]
         if most is not None and always and always_true(body.outputs[0], body.inputs[1]):
             turns = maximum(most, 0)
         else:
