@@ -15,9 +15,10 @@ from dlc.backends.c99.nests import loops, named_loops, store
 from dlc.backends.c99.scalars import Typed
 from dlc.backends.c99.writer import Writer
 from dlc.errors import UnsupportedError
-from dlc.ir.sizes import Size
+from dlc.ir.sizes import Size, bound_of
 from dlc.ir.types import DType, strides_of
 from dlc.ops.emission import Acc, Access, Affine, Argument, Count, Index, Kernel, Scratch, Tile
+from dlc.ops.tiling import ACCUMULATORS
 
 
 def write_kernel(kernel: Kernel, frame: Frame, out: Writer) -> None:
@@ -38,7 +39,10 @@ def write_tile(tile: Tile, frame: Frame, out: Writer) -> None:
     """Write the loops over tiles: accumulate, then store every element."""
     dtype = _accumulator(tile)
     with loops(tile.outer, out, frame) as variables:
-        out.line(f"{c_type(dtype)} acc[{math.prod(tile.shape)}];")
+        room = math.prod(map(bound_of, tile.shape))
+        if not isinstance(tile.cols, int):  # gcc warns of what only wider tiles would do
+            room = max(room, ACCUMULATORS)
+        out.line(f"{c_type(dtype)} acc[{room}];")
         out.listed(f"{tile.kernel}(", _arguments(tile.kernel, tile.args, variables, frame), ");")
         names = [*(f"p{n}" for n in range(len(tile.planes))), "r", "c"]
         own = [n if extent != 1 else None for n, extent in zip(names, tile.shape, strict=True)]

@@ -7,7 +7,6 @@ overwritten, and ``backends/c99`` prints it. All indices count elements.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -145,7 +144,7 @@ class Tile:
 
     outer: tuple[Dim, ...]
     rows: int
-    cols: int
+    cols: Dim
     kernel: str
     args: tuple[Argument, ...]
     write: Access
@@ -154,8 +153,8 @@ class Tile:
     planes: tuple[int, ...] = ()
 
     @property
-    def shape(self) -> tuple[int, ...]:
-        """The dims of the accumulator."""
+    def shape(self) -> tuple[Dim, ...]:
+        """The dims of the accumulator; only the columns may be known at run time."""
         return (*self.planes, self.rows, self.cols)
 
 
@@ -381,7 +380,7 @@ def stores(emission: Emission, result: int) -> Dim | None:
                 return None
         elif part.write.buffer == Result(result):
             if isinstance(part, Tile):
-                count = count + product(part.outer) * math.prod(part.shape)
+                count = count + product(part.outer) * product(part.shape)
             else:
                 inner = part.accumulate.loops if part.accumulate else 0
                 count = count + product(part.extents[: len(part.extents) - inner])

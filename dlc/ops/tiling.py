@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from dlc.ir.sizes import Dim, bound_of
+from dlc.ir.sizes import Dim, bound_of, minimum
 from dlc.ops.emission import Affine, spans
 
 ROWS = 4  # rows whose sums share one load of the right-hand side
 ACCUMULATORS = 1024  # floats of a tile's accumulator: 4 KiB of stack, well inside L1
-NARROW = (16, 1)  # widths of tiles for what whole tiles leave over of columns known at run time
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +22,7 @@ class Block:
 
     outer: tuple[Dim, ...]
     rows: int
-    cols: int
+    cols: Dim
     starts: tuple[Dim, Dim]
     extents: tuple[Dim, ...]
     rows_at: int
@@ -61,16 +60,15 @@ def blocks(outer: Sequence[Dim], rows: Dim, cols: Dim, *, row_step: int = ROWS,
             yield Block(kept, row_size, col_size, (row_start, col_start), extents, at)
 
 
-def _widths(cols: Dim, most: int) -> Iterator[tuple[Dim, Dim, int]]:
-    """Spans of columns, at most ``most`` wide."""
+def _widths(cols: Dim, most: int) -> Iterator[tuple[Dim, Dim, Dim]]:
+    """Spans of columns, at most ``most`` wide; what whole ones leave over at run time is one more."""
     if isinstance(cols, int):
         # equal widths rather than a narrow rest, in multiples of a vector
         step = cols if cols <= most else min(most, -(-cols // -(-cols // most) // 16) * 16)
         yield from spans(cols, step)
         return
-    start: Dim = 0
-    for step in (most - most % NARROW[0], *NARROW):  # each divides the one before
-        count = cols // step - start // step
-        if count != 0:
-            yield start, count, step
-        start = cols // step * step
+    whole = cols // most
+    if whole != 0:
+        yield 0, whole, most
+    rest = minimum(cols - whole * most, most - 1) if whole != 0 else cols
+    yield whole * most, minimum(rest, 1), rest
