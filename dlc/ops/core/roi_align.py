@@ -102,7 +102,7 @@ class RoiAlign(CoreOperator):
                 weighted.append(picked * weight.astype(x.dtype))
         if self.kind == "max":
             return np.asarray(np.max(weighted, axis=0).max(axis=(-2, -1)))
-        return np.asarray(sum(weighted).mean(axis=(-2, -1)))
+        return np.asarray(np.sum(weighted, axis=0).mean(axis=(-2, -1)))
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
         x, _, image = operands
