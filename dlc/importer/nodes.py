@@ -45,6 +45,8 @@ _KEPT = frozenset({
 
 #: times a Loop's body is made anew for states that outgrow it; what then still does is found at run time
 _WIDENINGS = 8
+#: the same for all loops of a model: nested ones multiply
+_ALL_WIDENINGS = 500
 
 
 class Builder:
@@ -56,6 +58,8 @@ class Builder:
         self.scope = scope
         #: shapes that the ONNX graph declares of its values, by name
         self.declared: dict[str, Declared] = {}
+        #: how often bodies of loops were made anew, in all graphs of the model
+        self.widenings = [0]
 
     def add_initializers(self, proto: onnx.GraphProto) -> None:
         if proto.sparse_initializer:
@@ -167,7 +171,7 @@ class Builder:
                 f"node {label!r}: its body {body.name!r} has {len(body.input)} inputs where "
                 f"{len(given)} values are passed in"
             )
-        inner = Builder(self.model, self.graph, Scope(self.graph, self.scope))
+        inner = self._inside(self.graph, Scope(self.graph, self.scope))
         for info, value in zip(body.input, given, strict=True):
             if value is not None:
                 inner.scope.define(info.name, value)
@@ -206,6 +210,12 @@ class Builder:
 
     # ---- nested graphs ----------------------------------------------------------------------
 
+    def _inside(self, graph: Graph, scope: Scope) -> Builder:
+        """The builder of a nested graph."""
+        inner = Builder(self.model, graph, scope)
+        inner.widenings = self.widenings
+        return inner
+
     def _inline(self, node: onnx.NodeProto, condition: bool, label: str) -> None:
         """Add the branch that a known condition takes, in place of an If.
 
@@ -236,6 +246,9 @@ class Builder:
                 wider = self._wider(operands, types, region, around, label)
                 if wider is None:
                     break
+                self.widenings[0] += 1
+                if self.widenings[0] > _ALL_WIDENINGS:
+                    raise UnsupportedError("too many states of nested loops change in size")
                 types = wider
                 region, structure = self._region(attribute.g, types, around, label)
             attrs[attribute.name] = region
@@ -273,7 +286,7 @@ class Builder:
             )
         region = Graph(body.name or "body", self.model.opsets)
         region.bounds = self.graph.bounds
-        inner = Builder(self.model, region, Scope(region))
+        inner = self._inside(region, Scope(region))
         for info, type in zip(body.input, types, strict=True):
             inner.scope.define(info.name, region.add_input(info.name, type))
         # a Loop's counter and condition are often declared [1]; a scalar is what they are
