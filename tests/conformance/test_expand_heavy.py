@@ -11,7 +11,6 @@ from hypothesis import strategies as st
 from single_node import RNG, expanded, model, normal, reference
 
 from dlc import interp
-from dlc.errors import DlcError, UnsupportedError
 from dlc.ops.core.operator import CoreOperator
 
 EXAMPLES = settings(max_examples=40)
@@ -148,12 +147,6 @@ def test_max_pool_of_other_dtypes(dtype: Any) -> None:
     )
 
 
-def test_max_pool_indices_are_refused() -> None:
-    proto = model("MaxPool", [normal(1, 1, 4, 4)], 12, (), 2, {"kernel_shape": [2, 2]})
-    with pytest.raises(UnsupportedError, match="MaxPool node 'node': the Indices output"):
-        expanded(proto)
-
-
 @pytest.mark.parametrize("op", ["GlobalAveragePool", "GlobalMaxPool", "GlobalLpPool"])
 @pytest.mark.parametrize("shape", [(1, 3, 5), (2, 3, 4, 5), (1, 2, 3, 2, 4), (2, 3, 1, 1)])
 def test_global_pool(op: str, shape: tuple[int, ...]) -> None:
@@ -286,12 +279,6 @@ def test_batch_normalization(shape: tuple[int, ...], opset: int) -> None:
         constants=(1, 2, 3, 4),
         epsilon=1e-3,
     )
-
-
-def test_batch_normalization_in_training_is_refused() -> None:
-    arrays = [normal(2, 3, 4), normal(3), normal(3), normal(3), np.abs(normal(3))]
-    with pytest.raises(DlcError, match="BatchNormalization node 'node': training mode"):
-        expanded(model("BatchNormalization", arrays, 15, (), 3, {"training_mode": 1}))
 
 
 @pytest.mark.parametrize("shape", [(2, 3, 4), (2, 3, 4, 5), (1, 3, 2, 2, 2)])
