@@ -21,6 +21,7 @@ from dlc.ir.types import DType, TensorType
 
 if TYPE_CHECKING:
     from dlc.backends.c99.module import Module
+    from dlc.importer.aggregates import Dims
     from dlc.plan.program import Program
 
 Arrays = dict[str, np.ndarray[Any, Any]]
@@ -31,7 +32,7 @@ def _silent(text: str) -> None:
     pass
 
 
-def load(model: Any, *, dims: Mapping[str, int | None] | None = None,
+def load(model: Any, *, dims: Dims | None = None,
          shapes: Mapping[str, Sequence[int]] | None = None, notify: Notify | None = None) -> Graph:  # fmt: skip
     """A graph from an ``.onnx`` or ``.dlc`` path, ``"-"`` (textual IR on standard input), bytes, a
     ModelProto, an onnx-graphsurgeon graph, or a Graph (returned as it is).
@@ -78,7 +79,7 @@ def save(graph: Graph, path: str | os.PathLike[str], *, inline: bool = False) ->
         raise ParseError(f"{path}: the suffix says the format; use .onnx or .dlc")
 
 
-def plan(model: Any, *, passes: str = "O2", dims: Mapping[str, int | None] | None = None,
+def plan(model: Any, *, passes: str = "O2", dims: Dims | None = None,
          shapes: Mapping[str, Sequence[int]] | None = None, notify: Notify | None = None,
          stage: Notify = _silent) -> Graph:  # fmt: skip
     """Load a model and run the passes; a graph without a plan yet is planned too."""
@@ -97,7 +98,7 @@ def plan(model: Any, *, passes: str = "O2", dims: Mapping[str, int | None] | Non
 
 
 def emit(model: Any, out: str | os.PathLike[str], *, passes: str = "O2", name: str | None = None,
-         dims: Mapping[str, int | None] | None = None, shapes: Mapping[str, Sequence[int]] | None = None,
+         dims: Dims | None = None, shapes: Mapping[str, Sequence[int]] | None = None,
          weights: str = "auto", memory: str = "arena", backend: str = "c99",
          notify: Notify | None = None, stage: Notify = _silent) -> tuple[Path, Program]:  # fmt: skip
     """Write a model as a folder of C99 (see docs/c_api.md); returns the folder and the program.
@@ -121,7 +122,7 @@ def emit(model: Any, out: str | os.PathLike[str], *, passes: str = "O2", name: s
 
 
 def compile(model: Any, *, passes: str = "O2", name: str | None = None,
-            out: str | os.PathLike[str] | None = None, dims: Mapping[str, int | None] | None = None,
+            out: str | os.PathLike[str] | None = None, dims: Dims | None = None,
             shapes: Mapping[str, Sequence[int]] | None = None, weights: str = "auto",
             memory: str = "arena", compiler: str | None = None, notify: Notify | None = None,
             stage: Notify = _silent) -> Module:  # fmt: skip
@@ -201,7 +202,7 @@ class CheckReport:
 
 
 def check(model: Any, *, inputs: Arrays | None = None, passes: str = "O2",
-          dims: Mapping[str, int | None] | None = None, shapes: Mapping[str, Sequence[int]] | None = None,
+          dims: Dims | None = None, shapes: Mapping[str, Sequence[int]] | None = None,
           rtol: float = 1e-3, atol: float = 1e-5, rtol_max: float = 1e-4, runs: int = 1, seed: int = 0,
           notify: Notify | None = None, stage: Notify = _silent) -> CheckReport:  # fmt: skip
     """Compile a model and compare its outputs with onnxruntime's, else with the interpreter's.

@@ -8,7 +8,7 @@ import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import cffi
 import numpy as np
@@ -25,6 +25,9 @@ from dlc.ir.graph import Graph
 from dlc.ir.operator import Cost
 from dlc.plan.program import Program, Step
 
+if TYPE_CHECKING:
+    from dlc.importer.aggregates import Dims
+
 STEPS_SOURCE = Path(__file__).with_name("steps.c")
 LEAST_SECONDS = 1e-3
 """Calls are repeated within a run until it takes this long, and the run counts their mean."""
@@ -36,7 +39,7 @@ def _silent(text: str) -> None:
 
 
 def bench_model(model: Any, peers: Sequence[Peer] = (), *, threads: int = 1, runs: int = 30,
-                passes: str = "O2", dims: Mapping[str, int] | None = None,
+                passes: str = "O2", dims: Dims | None = None,
                 shapes: Mapping[str, Sequence[int]] | None = None, compiler: Compiler | str | None = None,
                 layers: bool = False, seed: int = 0, notify: api.Notify = _silent,
                 stage: api.Notify = _silent) -> ModelResult:  # fmt: skip

@@ -224,10 +224,10 @@ _State = tuple[frozenset[int], str]
 def _table(nodes: _Nodes, start: int, end: int) -> Automaton:
     kind, samples = _kinds(nodes)
     first: _State = (frozenset([start]), "start")
-    numbers = {first: 0}
+    numbers: dict[_State, int] = {first: 0}
     rows: list[list[int]] = []
     accepts: list[bool] = []
-    waiting = [first]
+    waiting: list[_State] = [first]
     for state in waiting:
         row = []
         for byte in samples:

@@ -36,11 +36,16 @@ def cast_model(source: DType, target: DType, shape: Any, **attributes: Any) -> o
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 28)])
 
 
+def evaluated(model: onnx.ModelProto, x: Any) -> Any:
+    results: Any = ReferenceEvaluator(model).run(None, {"x": x})
+    return np.asarray(results[0])
+
+
 def referenced(source: DType, target: DType, x: Any) -> Any:
     """The reference's result; through f32, where ml_dtypes lacks the pair."""
     try:
         model = cast_model(source, target, x.shape)
-        return np.asarray(ReferenceEvaluator(model).run(None, {"x": x})[0])
+        return evaluated(model, x)
     except TypeError:
         return referenced(DType.F32, target, x.astype(np.float32))
 
@@ -107,9 +112,7 @@ def test_strings_as_numbers(target: DType, tmp_path: Path) -> None:
     with np.errstate(all="ignore"):
         numbers = np.array([float(text) for text in plain], np.float32)
         narrow = cast_model(DType.F32, target, plain.shape)
-        want = np.asarray(ReferenceEvaluator(narrow).run(None, {"x": numbers})[0]).astype(
-            np.float64
-        )
+        want = evaluated(narrow, numbers).astype(np.float64)
     np.testing.assert_array_equal(got, want)
 
 

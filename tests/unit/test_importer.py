@@ -414,8 +414,14 @@ def test_unknown_operators_are_named_with_their_node() -> None:
 
 
 def test_values_that_are_no_tensors_are_refused() -> None:
-    with pytest.raises(UnsupportedError, match="kind sequence"):
-        load(model([node("SequenceConstruct", "x x", "y")], [X], ["y"]))
+    built = model([node("Identity", "m", "y")], [X], ["y"])
+    floats = onnx.helper.make_tensor_type_proto(onnx.TensorProto.FLOAT, [1])
+    kind = onnx.TypeProto(
+        map_type=onnx.TypeProto.Map(key_type=onnx.TensorProto.INT64, value_type=floats)
+    )
+    built.graph.input.append(onnx.helper.make_value_info("m", kind))
+    with pytest.raises(UnsupportedError, match="kind map"):
+        load(built)
 
 
 def test_damaged_models_never_raise_anything_else() -> None:
