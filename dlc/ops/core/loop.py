@@ -198,8 +198,9 @@ def run_loop(body: Graph, limit: int | None, going: bool, states: Sequence[Array
         going, states = bool(again.reshape(-1)[0]), results[:count]
         rows.append(results[count:])
     types = [value.type for value in body.outputs[1 + count :]]
-    return [*states, *(_stack([row[k] for row in rows], type) for k, type in enumerate(types))]
+    return [*states, *(stack_rows([row[k] for row in rows], type) for k, type in enumerate(types))]
 
 
-def _stack(rows: Sequence[Array], type: TensorType) -> Array:
+def stack_rows(rows: Sequence[Array], type: TensorType) -> Array:
+    """What the turns of a loop gave, along a new first axis; empty without a turn."""
     return np.stack(rows) if rows else np.zeros((0, *type.bounds), type.dtype.numpy)

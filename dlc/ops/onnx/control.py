@@ -22,6 +22,7 @@ from dlc.ir.evaluate import evaluate_graph
 from dlc.ir.graph import Graph, Value
 from dlc.ir.operator import Array, Arrays, Types
 from dlc.ir.types import Dim, DType, Symbol, TensorType
+from dlc.ops.core.loop import run_loop, stack_rows
 from dlc.ops.onnx.inference import UnknownSizeError
 
 if TYPE_CHECKING:
@@ -191,28 +192,12 @@ def always_true(value: Value, condition: Value) -> bool:
 
 
 def _evaluate_loop(operator: OnnxOperator, operands: Arrays) -> tuple[Array, ...]:
-    body = _body(operator)
     limit, condition, *rest = operands
     split = len(rest) - operator.captures
-    states, captures = _present(rest[:split]), _present(rest[split:])
     going = condition is None or bool(condition.reshape(-1)[0])
     most = None if limit is None else int(limit.reshape(-1)[0])
-    rows: list[list[Array]] = []
-    turn = 0
-    while going and (most is None or turn < most):
-        scalars = [np.array(turn, np.int64), np.array(going)]
-        again, *results = evaluate_graph(body, [*scalars, *states, *captures])
-        going, states = bool(again.reshape(-1)[0]), results[:split]
-        rows.append(results[split:])
-        turn += 1
-    types = [value.type for value in body.outputs[1 + split :]]
-    return (*states, *(_stack([row[k] for row in rows], type) for k, type in enumerate(types)))
-
-
-def _stack(rows: Sequence[Array], type: TensorType, axis: int = 0) -> Array:
-    if rows:
-        return np.stack(rows, axis)
-    return np.zeros((0, *type.bounds), type.dtype.numpy)
+    states, captures = _present(rest[:split]), _present(rest[split:])
+    return tuple(run_loop(_body(operator), most, going, states, captures))
 
 
 # ---- Scan ---------------------------------------------------------------------------------
@@ -278,6 +263,6 @@ def _evaluate_scan(operator: OnnxOperator, operands: Arrays) -> tuple[Array, ...
     backward = _scan_axes(operator, "scan_output_directions", len(outputs))
     collected = []
     for k, value in enumerate(outputs):
-        stack = _stack([row[k] for row in rows], value.type)
+        stack = stack_rows([row[k] for row in rows], value.type)
         collected.append(np.moveaxis(np.flip(stack, 0) if backward[k] else stack, 0, axes[k]))
     return (*states, *collected)
