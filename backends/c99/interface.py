@@ -47,7 +47,7 @@ def interface_text(layout: Layout, tensors: Sequence[Tensor]) -> str:
         " */",
         f"#ifndef {guard}", f"#define {guard}", "",
         *(["#include <stddef.h>"] if _has_sizes(layout) else []), "#include <stdint.h>", "",
-        *extra_types(f.type.dtype for f in (*layout.inputs, *layout.outputs)),
+        *extra_types(t.dtype for op in layout.program.graph.ops for t in op.types),
         *_sizes(layout),
         "", f"/* What {name}_run returns. */", f"enum {name}_status {{", *statuses, "};", "",
         *_struct(layout, "inputs", layout.inputs), "",

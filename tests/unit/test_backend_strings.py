@@ -20,6 +20,7 @@ from dlc.interp import run
 from dlc.ir.graph import Graph
 from dlc.ir.types import DType, TensorType
 from dlc.ops.build import apply, broadcast, concat, map_, reshape, slice_, transpose
+from dlc.ops.core.bit_cast import BitCast
 from dlc.ops.core.gather import Gather
 
 WORDS = np.array(["zéro", 'o"ne\\', "two??=", "", "four\n7", "\udcff\udc80", "日本"], object)
@@ -125,3 +126,13 @@ def test_literals_are_what_a_compiler_reads(tmp_path: Path) -> None:
 def test_strings_are_written_so_that_they_read_back(tmp_path: Path) -> None:
     api.write_arrays(tmp_path / "s.npz", {"x": WORDS})
     assert api.read_arrays(tmp_path / "s.npz")["x"].tolist() == WORDS.tolist()
+
+
+def test_types_that_only_steps_use_are_defined(tmp_path: Path) -> None:
+    graph = Graph("inside")
+    i = graph.add_input("i", TensorType(DType.I64, (2,)))
+    table = graph.add_constant(np.array([1 + 2j, 3 - 4j, 5j], np.complex64))
+    bits = apply(BitCast(DType.I64), apply(Gather(0), table, i))
+    graph.set_outputs({"bits": bits})
+    got = compiled(graph, tmp_path / "c", weights="file").run({"i": np.array([2, 0])})["bits"]
+    assert got.view(np.complex64).tolist() == [5j, 1 + 2j]
