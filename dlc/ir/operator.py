@@ -134,8 +134,9 @@ class Operator:
     def renamed(self, symbols: Mapping[Symbol, Symbol]) -> Self:
         """The same operator with symbols it defines, or mentions in its fields, under other names."""
         values = {name: getattr(self, name) for name in field_names(type(self))}
-        changed = {n: _substituted(v, symbols) for n, v in values.items() if any(symbols_of(v))}
-        return replace(cast("Any", self), **changed)
+        changed = {n: _substituted(v, symbols) for n, v in values.items() if [*symbols_of(v)]}
+        renamed: Self = replace(cast("Any", self), **changed)
+        return renamed
 
     def define(self, operands: Arrays, results: Sequence[Array],
                types: Sequence[TensorType]) -> dict[Symbol, int]:  # fmt: skip

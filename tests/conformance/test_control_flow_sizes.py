@@ -107,6 +107,19 @@ CASES: dict[str, tuple[str, dict[str, Any], Feeds]] = {
                 t = Add(s, a)
                 u = Identity(t) }> (h, x) }""",
         {"N": AtMost(6)}, [{"x": ramp(3, n), "h": f(1, 1, 1)} for n in (1, 4, 6)]),
+    "a loop of one turn, beside a branch like the one in it": (
+        """(float[1] x, bool c) => (float[1] y, float s) <int64 one = {1}> {
+        b = If (c) <then_branch = t () => (float[A] a) { a = Concat<axis=0>(x, x) },
+                   else_branch = e () => (float[B] n) { n = Neg(x) }>
+        s = ReduceSum<keepdims=0>(b)
+        y = Loop (one, , x) <body = b (int64 i, bool k, float[1] u) => (bool go, float[1] v) {
+            go = Identity(k)
+            d = If (c) <then_branch = t () => (float[A] a) { a = Concat<axis=0>(u, u) },
+                       else_branch = e () => (float[B] n) { n = Abs(u) }>
+            v = ReduceSum<keepdims=1>(d) }> }""",
+        {},
+        [{"x": f(-2), "c": c} for c in C],
+    ),
     "a loop in a loop": ("""(float[1] x, int64 m) => (float[N] y) <int64 two = {2}> {
         y = Loop (m, , x) <body = b (int64 i, bool k, float[Q] s) => (bool go, float[P] t) {
             go = Identity(k)

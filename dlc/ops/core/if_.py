@@ -95,10 +95,9 @@ class If(CoreOperator):
         inputs = [Access(Operand(i)) for i in range(1, len(operands))]
         scratch = max(arena_bytes(body) for body in self.regions())
         outputs = [Access(Result(i)) for i in range(len(results))]
+        sizes = Scratch(aligned(scratch))
         if self.symbols:
-            scratch = aligned(scratch)
-            sizes = Scratch(scratch)
-            scratch += len(self.symbols) * DType.I64.nbytes
+            scratch = sizes.offset + len(self.symbols) * DType.I64.nbytes
             outputs.append(Access(sizes))
         then, otherwise = (call(body, inputs, outputs) for body in self.regions())
         defines = (

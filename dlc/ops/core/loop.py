@@ -11,7 +11,7 @@ import numpy as np
 from dlc.ir.evaluate import evaluate_graph
 from dlc.ir.graph import Graph, Value
 from dlc.ir.operator import Array, Arrays, Cost, Types
-from dlc.ir.sizes import Symbol, bound_of
+from dlc.ir.sizes import Symbol, bound_of, substitute
 from dlc.ir.types import Dim, DType, TensorType
 from dlc.ops.core.if_ import macs_of
 from dlc.ops.core.operator import CoreOperator
@@ -68,8 +68,9 @@ class Loop(CoreOperator):
         return self.symbols
 
     def at(self, values: Mapping[Symbol, Dim]) -> Self:
-        fresh = CoreOperator.at(self, values)
-        return replace(fresh, body=specialised(self.body, values, self.inside))
+        known = {s: v for s, v in values.items() if s not in self.symbols}
+        body = specialised(self.body, values, self.inside)
+        return replace(self, turns=substitute(self.turns, known), body=body)
 
     def regions(self) -> Iterator[Graph]:
         return iter((self.body,))
