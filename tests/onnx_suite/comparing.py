@@ -38,7 +38,7 @@ def _compare(case: Case, ours: Any, theirs: Any, values: bool) -> None:
         assert ours is None, "a value, not an empty optional"
         return
     theirs = np.asarray(theirs)
-    assert ours is not None, "an empty optional, not a value"
+    assert hasattr(ours, "dtype"), f"{type(ours).__name__}, not an array"
     assert ours.dtype.kind == theirs.dtype.kind or theirs.dtype.kind in "OU", (
         f"{ours.dtype}, not {theirs.dtype}"
     )

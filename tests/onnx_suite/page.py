@@ -95,8 +95,9 @@ def _page(outcomes: Mapping[str, Outcome]) -> Iterator[str]:
     yield f"The backend test suite of onnx {onnx.__version__} through dlc: each model is imported, compiled to C99,"
     yield "built and run on every data set of the test; results have the expected dtype and shape, and"
     yield "values within the suite's own tolerance. Operands that say shapes, axes and the like are given at"
-    yield "run time wherever the test gives them so. A test of a sequence or an optional is compiled for the"
-    yield "lengths it gives. A test not passing shows the reason; nothing is left out."
+    yield "run time wherever the test gives them so. A test with sequences, optionals or open sizes is compiled for"
+    yield "the lengths and sizes it gives (with sequences, where need be, for integers it gives: see"
+    yield "`sizes_of` in dlc/onnx_backend.py). Random numbers that differ count as not passing, too."
     yield from ("", "| kind | pass | tests | share |", "|---|---:|---:|---:|")
     for kind in KINDS:
         yield f"| {kind} | {_share(o for n, o in outcomes.items() if cases()[n].kind == kind)} |"

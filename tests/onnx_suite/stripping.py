@@ -2,32 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 import onnx
+
+from onnx_suite.describing import graphs
 
 
 def stripped(model: onnx.ModelProto) -> onnx.ModelProto:
     """The model without shapes of outputs (element types stay) and without value_info, subgraphs too."""
     bare = onnx.ModelProto()
     bare.CopyFrom(model)
-    for graph in _graphs(bare.graph):
+    for graph in graphs(bare.graph):
         del graph.value_info[:]
         for info in graph.output:
             _forget(info.type)
     for function in bare.functions:
         del function.value_info[:]
     return bare
-
-
-def _graphs(graph: onnx.GraphProto) -> Iterator[onnx.GraphProto]:
-    yield graph
-    for node in graph.node:
-        for attribute in node.attribute:
-            if attribute.HasField("g"):
-                yield from _graphs(attribute.g)
-            for inner in attribute.graphs:
-                yield from _graphs(inner)
 
 
 def _forget(type: onnx.TypeProto) -> None:

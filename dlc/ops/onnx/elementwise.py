@@ -127,11 +127,14 @@ def pow_(call: OnnxCall, base: Value, exponent: Value) -> Value:
 
 @expansion("Mod")
 def mod(call: OnnxCall, *operands: Value) -> Value:
-    """``fmod=1``: the sign of the dividend (C's); else that of the divisor (Python's)."""
+    """``fmod=1``: the sign of the dividend (C's); else that of the divisor (Python's), zeros too."""
     if call.attr("fmod"):
         return compute("fmod(a0, a1)", *operands)
     differ = "and_(not_(eq(fmod(a0, a1), 0)), xor(lt(fmod(a0, a1), 0), lt(a1, 0)))"
-    return compute(f"select({differ}, fmod(a0, a1) + a1, fmod(a0, a1))", *operands)
+    found = f"select({differ}, fmod(a0, a1) + a1, fmod(a0, a1))"
+    if call.dtype.is_float:
+        found = f"select(eq(fmod(a0, a1), 0), select(lt(a1, 0), -0.0, 0.0), {found})"
+    return compute(found, *operands)
 
 
 @expansion("IsInf")
