@@ -9,10 +9,11 @@ from typing import ClassVar
 from dlc.errors import DlcError, ModelError
 from dlc.ir.graph import Graph, Op, Value, infer_types
 from dlc.ir.operator import Constant, Input, Output
-from dlc.ir.types import Symbol, TensorType
+from dlc.ir.sizes import Dim, Symbol, substitute, symbols_of
+from dlc.ir.types import TensorType
 from dlc.rewrite.base import Pass
 
-Sizes = dict[Symbol, int]
+Sizes = dict[Symbol, Dim]
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,13 +122,11 @@ def _unknown(kind: str, name: str, known: Iterable[str]) -> ModelError:
 
 
 def _symbols(type: TensorType) -> Iterator[Symbol]:
-    return (dim for dim in type.shape if isinstance(dim, Symbol))
+    return symbols_of(type.shape)
 
 
 def _fixed(type: TensorType, sizes: Sizes) -> TensorType:
-    return type.with_shape(
-        sizes.get(dim, dim) if isinstance(dim, Symbol) else dim for dim in type.shape
-    )
+    return type.with_shape(substitute(dim, sizes) for dim in type.shape)
 
 
 def _freeze(graph: Graph, sizes: Sizes) -> bool:
@@ -139,14 +138,16 @@ def _freeze(graph: Graph, sizes: Sizes) -> bool:
         for body in bodies:
             changed |= _freeze(body, sizes)
         affected = any(value in touched for value in op.operands)
-        if not any(True for type in op.types for _ in _symbols(type)) and not (bodies and affected):
+        named = any(True for type in op.types for _ in _symbols(type)) or op.operator.mentioned
+        if not named and not (bodies and affected):
             continue
+        operator = op.operator.at(sizes)
         types = tuple(_fixed(type, sizes) for type in op.types)
         if affected and not all(type.is_static for type in types):
             types = _inferred(op, types, sizes)
-        if types != op.types:
+        if types != op.types or operator != op.operator:
             touched.update(op.results)
-            graph.set_operator(op, op.operator, types=types)
+            graph.set_operator(op, operator, types=types)
             changed = True
     return changed
 

@@ -37,6 +37,13 @@ def read_size(lexer: Lexer, depth: int = 100) -> Dim:
     return _symbol(lexer) if at_size(lexer) else _integer(lexer)
 
 
+def read_dim(lexer: Lexer) -> Dim:
+    """As ``read_size``, for the size of an axis: a number in it is not negative."""
+    if lexer.ahead[:1] == "-" and not at_size(lexer):
+        raise lexer.error("a dim (a number, or a symbol with its bound like N<=8)")
+    return read_size(lexer)
+
+
 def _sum(lexer: Lexer, depth: int) -> Dim:
     total: Dim = 0
     sign = -1 if lexer.accept("-") else 1

@@ -16,7 +16,7 @@ from dlc.ir.operator import Array, Data
 from dlc.ir.text import dense
 from dlc.ir.text.lexer import Lexer
 from dlc.ir.text.seeded import MAX_BYTES, PREFIX, Seeded
-from dlc.ir.text.sizes import at_size, read_size
+from dlc.ir.text.sizes import at_size, read_dim, read_size
 from dlc.ir.types import Dim, DType, Quant, TensorType
 
 _DTYPES = {dtype.value: dtype for dtype in DType}
@@ -188,7 +188,7 @@ class ValueReader:
         return TensorType(dtype, tuple(shape), layout, quant)
 
     def dim(self) -> Dim:
-        return read_size(self.lexer)
+        return read_dim(self.lexer)
 
     def quant(self) -> Quant:
         lexer = self.lexer

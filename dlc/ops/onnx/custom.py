@@ -21,9 +21,10 @@ from dlc.errors import DlcError, UnsupportedError, VerifyError
 from dlc.ir.evaluate import evaluate_graph
 from dlc.ir.graph import Graph, Value
 from dlc.ir.operator import Array, Arrays, Types
+from dlc.ir.sizes import symbols_of
 from dlc.ir.types import DType, TensorType
 from dlc.ops.onnx.expansion import Call, Expansion, expansion, find_expansion
-from dlc.ops.onnx.inference import MAX_BYTES
+from dlc.ops.onnx.inference import MAX_BYTES, UnknownSizeError
 from dlc.ops.onnx.operator import OnnxOperator
 
 _DECLARED: set[tuple[str, str]] = set()
@@ -77,6 +78,20 @@ def infer_declared(
     return types
 
 
+def infer_sizes(
+    operator: OnnxOperator, operands: Types, constants: Arrays
+) -> tuple[TensorType, ...]:
+    """Types whose sizes are arithmetic on those of the operands, as the expansion finds them.
+
+    Raises UnknownSizeError where they follow from values.
+    """
+    types = infer_declared(operator, operands, constants)
+    carried = {s for t in operands if t is not None for s in symbols_of(t.shape)}
+    if any(symbol not in carried for t in types for symbol in symbols_of(t.shape)):
+        raise UnknownSizeError(f"{operator.label}: the shape of its result follows from values")
+    return types
+
+
 def evaluate_declared(operator: OnnxOperator, operands: Arrays) -> tuple[Array, ...]:
     """What the operator's expansion computes."""
     arrays = [None if a is None else np.asarray(a) for a in operands]
@@ -86,6 +101,8 @@ def evaluate_declared(operator: OnnxOperator, operands: Arrays) -> tuple[Array, 
 
 def _trial(operator: OnnxOperator, operands: Types, constants: Arrays) -> Graph:
     """The operator's expansion alone: a graph whose outputs are its results."""
+    from dlc.ops.onnx.expand import core_results  # built on operators, as this is
+
     graph = Graph("trial", {operator.domain: operator.version})
     values: list[Value | None] = []
     for type, array in zip(operands, constants, strict=True):
@@ -96,15 +113,12 @@ def _trial(operator: OnnxOperator, operands: Types, constants: Arrays) -> Graph:
         else:
             values.append(graph.add_constant(array))
     op = graph.add(operator, values, types=())
-    function = find_expansion(operator)
-    assert function is not None
     try:
-        found = function(Call(op), *values)
+        results = core_results(Call(op))
     except (TypeError, ValueError, IndexError, AttributeError) as error:
         raise UnsupportedError(
             f"{operator.label}: its expansion fails: {error.__class__.__name__}: {error}"
         ) from error
-    results: Sequence[Value] = [found] if isinstance(found, Value) else found
     graph.erase(op)
     graph.set_outputs((f"o{i}", value) for i, value in enumerate(results))
     return graph

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from dlc.errors import UnsupportedError, VerifyError
 from dlc.ir.graph import Graph, Op, Value, infer_types
+from dlc.ir.sizes import symbols_of
 from dlc.ir.types import TensorType
 from dlc.ops.build import apply
 from dlc.ops.core.assume import Assume
@@ -37,7 +38,7 @@ def expanded(graph: Graph, operator: OnnxOperator, operands: Sequence[Value | No
     op = graph.add(operator, operands, types=(), label=label)
     call = Call(op, declared)
     try:
-        values = _results(call)
+        values = core_results(call)
     finally:
         graph.erase(op)
     with graph.labelled(label):
@@ -60,9 +61,9 @@ def known_types(
         types = infer_types(operator, operands)
     except UnknownSizeError:
         return None
-    old = {dim for v in operands if v is not None for dim in v.type.shape}
-    new = (dim for t in types for dim in t.shape if not isinstance(dim, int))
-    return types if all(dim in old for dim in new) else None
+    old = {s for v in operands if v is not None for s in symbols_of(v.type.shape)}
+    new = (symbol for t in types for symbol in symbols_of(t.shape))
+    return types if all(symbol in old for symbol in new) else None
 
 
 #: what these compute is known but for the sizes
@@ -80,13 +81,14 @@ def _inside(
 
 
 def _expand(op: Op) -> Sequence[Value]:
-    values = _results(Call(op))
+    values = core_results(Call(op))
     _check(op, values)
     op.graph.replace(op, values)
     return values
 
 
-def _results(call: Call) -> list[Value]:
+def core_results(call: Call) -> list[Value]:
+    """The results of a call's expansion, else of its function body; UnsupportedError without both."""
     op = call.op
     expansion = find_expansion(call.operator)
     with op.graph.labelled(op.label):

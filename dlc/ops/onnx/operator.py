@@ -16,7 +16,7 @@ from dlc.ir.graph import Graph
 from dlc.ir.operator import Array, Arrays, Data, Operator, Types, discover_operators
 from dlc.ir.types import DType, TensorType
 from dlc.ops.onnx.control import CONTROL, evaluate_control, infer_control
-from dlc.ops.onnx.inference import infer_node
+from dlc.ops.onnx.inference import UnknownSizeError, infer_node
 from dlc.ops.onnx.reference import run_node
 
 if TYPE_CHECKING:
@@ -155,7 +155,14 @@ class OnnxOperator(Operator):
 
             if is_its_expansion(self):
                 return infer_declared(self, operands, constants)
-        return infer_node(self, operands, constants)
+        try:
+            return infer_node(self, operands, constants)
+        except UnknownSizeError:
+            if all(t is None or t.is_static for t in operands):
+                raise
+            from dlc.ops.onnx.custom import infer_sizes
+
+            return infer_sizes(self, operands, constants)
 
     def evaluate(self, operands: Arrays) -> tuple[Array, ...]:
         """The reference implementation of onnx of this one node, corrected where it is wrong."""
