@@ -219,14 +219,15 @@ def pool(kind: str, x: Value, kernel: Sequence[int], *, strides: Sequence[int] |
 
 def _padded_mean(x: Value, pool: Pool) -> Value:
     """A mean of windows as that of zeros around ``x``, divided by the share that counts."""
-    rank, pads, more = len(pool.kernel), pool.fixed(pool.pads), (0, 0, *pool.fixed(pool.overhang))
-    begins, ends = (0, 0, *pads[:rank]), (0, 0, *pads[rank:])
+    rank, more = len(pool.kernel), (0, 0, *pool.overhang)
+    begins, ends = (0, 0, *pool.pads[:rank]), (0, 0, *pool.pads[rank:])
     bare = replace(pool, pads=(0,) * 2 * rank, overhang=(0,) * rank)
-    mask = np.ones((1, 1, *x.shape[2:]))
-    mask = np.pad(mask, list(zip(begins, ends, strict=True)), constant_values=int(pool.include_pad))
-    share = bare.evaluate([np.pad(mask, [(0, size) for size in more])])[0]
+    ones = broadcast(
+        constant(x, np.ones((1,) * x.type.rank), x.type.dtype), (1, 1, *x.type.shape[2:])
+    )
+    mask = pad(pad(ones, begins, ends, int(pool.include_pad)), (0,) * x.type.rank, more)
     zeros = pad(x, begins, [end + size for end, size in zip(ends, more, strict=True)])
-    return map_("a0 / a1", apply(bare, zeros), constant(x, share + (share == 0), x.type.dtype))
+    return map_("a0 / select(eq(a1, 0.0), 1.0, a1)", apply(bare, zeros), apply(bare, mask))
 
 
 def arg_reduce(kind: str, x: Value, axis: int, last: bool = False) -> Value:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 import string
 from collections.abc import Sequence
 
 from dlc.errors import VerifyError
 from dlc.ir.graph import Value
+from dlc.ir.sizes import equal, product
 from dlc.ops import build
 from dlc.ops.onnx.expansion import Call, expansion
 from dlc.ops.onnx.precision import in_f32
@@ -60,13 +60,13 @@ def _diagonal(labels: str, value: Value) -> tuple[str, Value]:
     for label in sorted({c for c in labels if labels.count(c) > 1}):
         axes = [i for i, c in enumerate(labels) if c == label]
         kept = [i for i, c in enumerate(labels) if c != label]
-        size, *others = {value.shape[i] for i in axes}
-        if others:
+        size, *others = dict.fromkeys(value.type.shape[i] for i in axes)
+        if any(equal(size, other) == 0 for other in others):
             raise VerifyError(f"the axes {label!r} of an Einsum operand {value.type} differ")
         value = build.transpose(value, [*kept, *axes])
-        step = sum(size**i for i in range(len(axes)))
-        shape = value.shape[: len(kept)]
-        value = build.reshape(value, [*shape, size ** len(axes)])
+        step = sum(product([size] * i) for i in range(len(axes)))
+        shape = value.type.shape[: len(kept)]
+        value = build.reshape(value, [*shape, product([size] * len(axes))])
         value = build.slice_(value, [0] * value.type.rank, [*shape, size],
                              [*[1] * len(kept), step])  # fmt: skip
         labels = "".join(labels[i] for i in kept) + label
@@ -87,9 +87,9 @@ def _multiply(a: str, x: Value, b: str, y: Value, wanted: set[str]) -> tuple[str
     """The product of two operands, summed over the labels that only they have."""
     a, x = _sum_out(a, x, wanted | set(b))
     b, y = _sum_out(b, y, wanted | set(a))
-    size = dict(zip(b, y.shape, strict=True))
+    size = dict(zip(b, y.type.shape, strict=True))
     size |= {
-        label: dim for label, dim in zip(a, x.shape, strict=True) if dim != 1 or label not in b
+        label: dim for label, dim in zip(a, x.type.shape, strict=True) if dim != 1 or label not in b
     }
     batch = [c for c in a if c in b and c in wanted]
     summed = [c for c in a if c in b and c not in wanted]
@@ -99,12 +99,13 @@ def _multiply(a: str, x: Value, b: str, y: Value, wanted: set[str]) -> tuple[str
         """Axes brought into the order of batch and groups, each group made one axis."""
         order = [*batch, *(c for group in groups for c in group)]
         value = build.transpose(value, [labels.index(c) for c in order])
-        value = build.broadcast(
-            value, [d if c in batch else size[c] for c, d in zip(order, value.shape, strict=True)]
-        )
-        joined = (math.prod(size[c] for c in group) for group in groups)
-        return build.reshape(value, (*value.shape[: len(batch)], *joined))
+        dims = zip(order, value.type.shape, strict=True)
+        value = build.broadcast(value, [d if c in batch else size[c] for c, d in dims])
+        joined = (product(size[c] for c in group) for group in groups)
+        return build.reshape(value, (*value.type.shape[: len(batch)], *joined))
 
-    product = build.contract(arrange(a, x, rows, summed), arrange(b, y, summed, cols))
+    result = build.contract(arrange(a, x, rows, summed), arrange(b, y, summed, cols))
     labels = [*batch, *rows, *cols]
-    return "".join(labels), build.reshape(product, [size[c] for c in labels])
+    return "".join(labels), build.reshape(
+        result, [*result.type.shape[: len(batch)], *(size[c] for c in (*rows, *cols))]
+    )

@@ -13,12 +13,12 @@ from dlc.ops.onnx.precision import in_f32
 def matmul(call: Call, a: Value, b: Value) -> Value:
     """A vector on the left is a row, on the right a column, whose axis the result drops."""
     row, column = a.type.rank == 1, b.type.rank == 1
-    a = build.reshape(a, (1, *a.shape)) if row else a
-    b = build.reshape(b, (*b.shape, 1)) if column else b
+    a = build.reshape(a, (1, *a.type.shape)) if row else a
+    b = build.reshape(b, (*b.type.shape, 1)) if column else b
     product = build.contract(a, b)
     if not (row or column):
         return product
-    *batch, rows, cols = product.shape
+    *batch, rows, cols = product.type.shape
     return build.reshape(product, [*batch, *([] if row else [rows]), *([] if column else [cols])])
 
 

@@ -106,7 +106,7 @@ def _range(call: Call, bounds: Sequence[Dim], dim: Dim) -> list[Dim]:
 @expansion("Expand")
 def expand(call: Call, x: Value, shape: Value) -> Value:
     if call.op.types:
-        return broadcast(x, call.shape)
+        return broadcast(x, call.types[0].shape)
     known = call.known(1)
     if known is not None:
         return broadcast(x, broadcast_shapes(x.type.shape, known.tolist()))

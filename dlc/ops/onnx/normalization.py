@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 
 from dlc.ir.graph import Value
+from dlc.ir.sizes import product
 from dlc.ops import build
 from dlc.ops.onnx.axes import normal_axis
 from dlc.ops.onnx.conv import per_channel
@@ -39,7 +39,7 @@ def batch_normalization(call: Call, x: Value, scale: Value, bias: Value, mean: V
     factor = build.map_(f"a0 / sqrt(a1 + {call.attr('epsilon')})", scale, variance)
     shift = build.map_("a0 - a1 * a2", bias, mean, factor)
     ones = (1,) * (x.type.rank - 1 - scale.type.rank)
-    factor, shift = (build.reshape(v, (*v.shape, *ones)) for v in (factor, shift))
+    factor, shift = (build.reshape(v, (*v.type.shape, *ones)) for v in (factor, shift))
     return _scaled(x, factor, shift)
 
 
@@ -50,12 +50,12 @@ def _trained(call: Call, x: Value, scale: Value, bias: Value, mean: Value,
     momentum, epsilon = float(call.attr("momentum")), call.attr("epsilon")
     own = build.mean(x, axes)
     spread = build.mean(x, axes, own, element="(a0 - a1) * (a0 - a1)")
-    shape = own.shape  # channels where they are in x
+    shape = own.type.shape  # channels where they are in x
     factors = [build.reshape(v, shape) for v in (scale, bias)]
     text = f"(a0 - a1) / sqrt(a2 + {epsilon}) * a3 + a4"
     result = build.map_(text, x, own, spread, *factors)
     mixed = f"a0 * {momentum!r} + a1 * {1 - momentum!r}"
-    alone = [build.reshape(v, scale.shape) for v in (own, spread)]
+    alone = [build.reshape(v, scale.type.shape) for v in (own, spread)]
     running = [
         build.map_(mixed, old, new) for old, new in zip((mean, variance), alone, strict=True)
     ]
@@ -83,16 +83,16 @@ def layer_normalization(
 @in_f32
 def group_normalization(call: Call, x: Value, scale: Value, bias: Value) -> Value:
     """Scale and bias have one entry a group before opset 21, one a channel since."""
-    groups, (n, channels, *rest) = call.attr("num_groups"), x.shape
-    if groups < 1 or channels % groups:
+    groups, (n, channels, *rest) = call.attr("num_groups"), x.type.shape
+    if groups < 1 or channels % groups != 0:
         raise call.unsupported(f"{groups} groups do not divide {channels} channels")
     grouped = build.reshape(x, (n, groups, channels // groups, *rest))
     normal, *_ = _standardise(grouped, range(2, len(rest) + 3), call.attr("epsilon"))
     if call.version < 21:
         return build.reshape(
-            _scaled(normal, per_channel(scale, grouped), per_channel(bias, grouped)), x.shape
+            _scaled(normal, per_channel(scale, grouped), per_channel(bias, grouped)), x.type.shape
         )
-    return _scaled(build.reshape(normal, x.shape), per_channel(scale, x), per_channel(bias, x))
+    return _scaled(build.reshape(normal, x.type.shape), per_channel(scale, x), per_channel(bias, x))
 
 
 @expansion("RMSNormalization")
@@ -125,11 +125,11 @@ def mean_variance_normalization(call: Call, x: Value) -> Value:
 @in_f32
 def lrn(call: Call, x: Value) -> Value:
     """The mean square of neighbouring channels is a pool along an axis of channels."""
-    n, channels, *rest = x.shape
+    n, channels, *rest = x.type.shape
     size, alpha, beta = call.attr("size"), call.attr("alpha"), call.attr("beta")
-    squares = build.reshape(build.map_("a0 * a0", x), (n, 1, channels, math.prod(rest)))
+    squares = build.reshape(build.map_("a0 * a0", x), (n, 1, channels, product(rest)))
     means = build.pool(
         "avg", squares, (size, 1), pads=((size - 1) // 2, 0, size // 2, 0), include_pad=True
     )
     root = f"pow({call.attr('bias')} + {alpha} * a1, {beta})"
-    return build.map_(f"a0 / {root}", x, build.reshape(means, x.shape))
+    return build.map_(f"a0 / {root}", x, build.reshape(means, x.type.shape))

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dlc.ir.sizes import Dim, ceildiv, maximum
 from dlc.ops.onnx.expansion import Call
 
 Sizes = tuple[int, ...]
+Dims = tuple[Dim, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,16 +42,16 @@ def window_of(call: Call, kernel: Sequence[int]) -> Window:
     return window
 
 
-def split(total: Sequence[int], more_at_end: bool) -> Sizes:
+def split(total: Sequence[Dim], more_at_end: bool) -> Dims:
     """Begins and ends that share ``total`` padding, the odd element going to one side."""
-    small, large = [t // 2 for t in total], [t - t // 2 for t in total]
-    return tuple(small + large if more_at_end else large + small)
+    small, large = tuple(t // 2 for t in total), tuple(t - t // 2 for t in total)
+    return small + large if more_at_end else large + small
 
 
-def resolve_pads(window: Window, image: Sequence[int]) -> Sizes:
+def resolve_pads(window: Window, image: Sequence[Dim]) -> Dims:
     """Explicit pads; SAME_UPPER and SAME_LOWER give ceil(image / stride) windows."""
     if not window.auto_pad.startswith("SAME"):
         return window.pads
     each = zip(image, window.strides, window.spread, strict=True)
-    total = [max(0, (-(-size // s) - 1) * s + spread - size) for size, s, spread in each]
+    total = [maximum((ceildiv(size, s) - 1) * s + spread - size, 0) for size, s, spread in each]
     return split(total, window.auto_pad == "SAME_UPPER")

@@ -5,34 +5,32 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
-import numpy as np
-
 from dlc.ir.graph import Value
-from dlc.ir.operator import Array
-from dlc.ir.types import DType, strides_of
+from dlc.ir.sizes import Dim, ceildiv, less, maximum, product
+from dlc.ir.types import strides_of
 from dlc.ops import build
+from dlc.ops.onnx.elementwise import compute
 from dlc.ops.onnx.expansion import Call, expansion
-from dlc.ops.onnx.padding import Sizes, Window, resolve_pads, window_of
+from dlc.ops.onnx.padding import Dims, Window, resolve_pads, window_of
 from dlc.ops.onnx.precision import in_f32
 
 
-def _overhang(window: Window, image: Sizes, pads: Sizes) -> Sizes:
+def _overhang(window: Window, image: Dims, pads: Dims) -> Dims:
     """How far ceil_mode's last windows reach; one that would start in the end padding is dropped."""
-    rank, result = len(image), []
+    rank, result = len(image), list[Dim]()
     for i, (size, step, spread) in enumerate(
         zip(image, window.strides, window.spread, strict=True)
     ):
         padded = size + pads[i] + pads[rank + i]
-        last = -(-(padded - spread) // step)
-        if last * step >= size + pads[i]:
-            last -= 1
-        result.append(max(0, last * step + spread - padded))
+        last = ceildiv(padded - spread, step)
+        last = last - 1 + less(last * step, size + pads[i])
+        result.append(maximum(last * step + spread - padded, 0))
     return tuple(result)
 
 
-def _geometry(call: Call, x: Value) -> tuple[Window, Sizes, Sizes]:
+def _geometry(call: Call, x: Value) -> tuple[Window, Dims, Dims]:
     """The window, its explicit pads, and its overhang."""
-    image = x.type.with_shape(x.type.shape[2:]).dims
+    image = x.type.shape[2:]
     window = window_of(call, call.attr("kernel_shape"))
     if len(window.kernel) != len(image):
         raise call.unsupported(f"kernel_shape {window.kernel} does not suit operand {x.type}")
@@ -47,43 +45,49 @@ def max_pool(call: Call, x: Value) -> Value | Sequence[Value]:
     window, pads, overhang = _geometry(call, x)
     result = build.pool("max", x, window.kernel, strides=window.strides, pads=pads,
                         dilations=window.dilations, overhang=overhang)  # fmt: skip
-    return result if call.results == 1 else [result, _positions(call, x, window, pads)]
+    return result if call.results == 1 else [result, _positions(call, x, result, window, pads)]
 
 
-def _positions(call: Call, x: Value, window: Window, pads: Sizes) -> Value:
+def _positions(call: Call, x: Value, result: Value, window: Window, pads: Dims) -> Value:
     """Where the maxima lie in ``x``, as numbers of its elements, the first of equal ones.
 
     ``storage_order`` 1 numbers the elements of an image columns first.
     """
-    batch, channels, *image = x.shape
-    count = call.shape[2:]
-    order = range(len(image)) if call.attr("storage_order", 0) else range(len(image))[::-1]
-    number: Array = np.zeros((), np.int64)  # of the element that each tap of each window sees
-    source: Array = np.zeros((), np.int64)
-    inside: Array = np.ones((), bool)
-    step = 1
-    steps = strides_of(tuple(image))
-    for axis in order:
-        at = np.add.outer(np.arange(window.kernel[axis]) * window.dilations[axis],
-                          np.arange(count[axis]) * window.strides[axis] - pads[axis])  # fmt: skip
-        shape = [1] * (2 * len(image))
-        shape[axis], shape[len(image) + axis] = at.shape
-        at = at.reshape(shape)
-        inside = inside & (at >= 0) & (at < image[axis])
-        at = np.clip(at, 0, image[axis] - 1)
-        number, source, step = number + at * step, source + at * steps[axis], step * image[axis]
-    taps, spots = math.prod(window.kernel), math.prod(count)
-    tables = (np.broadcast_to(t, [*window.kernel, *count]) for t in (source, number, inside))
-    source, number, inside = (t.reshape(taps, spots) for t in tables)
-    first = inside.argmax(axis=0)  # a tap in the padding sees what the first inside does
-    source, number = (np.where(inside, t, t[first, np.arange(spots)]) for t in (source, number))
-    flat = build.reshape(x, [batch * channels, step])
-    seen = build.gather(flat, build.constant(x, source, DType.I64), 1)
-    best = build.reshape(build.arg_reduce("max", seen, 1), [batch * channels, spots])
-    entry = build.map_(f"a0 * {spots} + a1", best, build.constant(x, np.arange(spots)))
-    found = build.gather(build.constant(x, number.ravel(), DType.I64), entry, 0)
-    planes = np.arange(batch * channels).reshape(-1, 1) * step
-    return build.reshape(build.map_("a0 + a1", found, build.constant(x, planes)), call.shape)
+    batch, channels, *image = x.type.shape
+    rank, count = len(image), result.type.shape[2:]
+    columns_first = bool(call.attr("storage_order", 0))
+    factors = [strides_of(image), strides_of(image[::-1])[::-1] if columns_first else ()]
+    tables = []
+    places = [_seen(x, window, pads, axis, count[axis]) for axis in range(rank)]
+    taps, spots = math.prod(window.kernel), product(count)
+    for steps in factors[: 1 + columns_first]:
+        terms = " + ".join(f"a{i} * a{rank + i}" for i in range(rank))
+        table = compute(terms, *places, *(build.sizes(x, step) for step in steps))
+        table = build.broadcast(table, [*window.kernel, *count])
+        tables.append(build.reshape(table, [taps, spots]))
+    planes, pixels = batch * channels, product(image)
+    seen = build.gather(build.reshape(x, [planes, pixels]), tables[0], 1)
+    best = build.reshape(build.arg_reduce("max", seen, 1), [planes, spots])
+    entry = compute("a0 * a1 + a2", best, build.sizes(x, spots), build.iota(x, spots))
+    found = build.gather(build.reshape(tables[-1], [taps * spots]), entry, 0)
+    plane = build.reshape(build.iota(x, planes), [planes, 1])
+    numbers = compute("a0 + a1 * a2", found, plane, build.sizes(x, pixels))
+    return build.reshape(numbers, result.type.shape)
+
+
+def _seen(x: Value, window: Window, pads: Dims, axis: int, count: Dim) -> Value:
+    """The position along an axis that each tap of each window sees.
+
+    A tap in the padding sees what the nearest inside does. Taps and windows have axes of their own.
+    """
+    rank, ones = len(window.kernel), [1] * (2 * len(window.kernel))
+    taps, size = window.kernel[axis], x.type.shape[2 + axis]
+    tap = build.reshape(build.iota(x, taps), [*ones[:axis], taps, *ones[axis + 1 :]])
+    number = build.reshape(build.iota(x, count), [count, *ones[: rank - axis - 1]])
+    step = window.dilations[axis]
+    start = compute(f"a0 * {window.strides[axis]} - a1", number, build.sizes(x, pads[axis]))
+    first, last = f"(max(0 - a1, 0) + {step - 1}) / {step}", f"max(a2 - 1 - a1, 0) / {step}"
+    return compute(f"a1 + min(max(a0, {first}), {last}) * {step}", tap, start, build.sizes(x, size))
 
 
 @expansion("AveragePool")

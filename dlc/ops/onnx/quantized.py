@@ -37,16 +37,16 @@ def _requantized(call: Call, sums: Value, scales: list[Value], zero: Value) -> V
     scaled = compute("a0 * a1 / a2", a, b, y)
     text = f"{call.dtype.value}(round(f32(a0) * a1) + f32(a2))"
     return compute(
-        text, sums, scaled, build.reshape(zero, () if zero.type.capacity == 1 else zero.shape)
+        text, sums, scaled, build.reshape(zero, () if zero.type.capacity == 1 else zero.type.shape)
     )
 
 
 def _product(a: Value, b: Value) -> Value:
     row, column = a.type.rank == 1, b.type.rank == 1
-    a = build.reshape(a, (1, *a.shape)) if row else a
-    b = build.reshape(b, (*b.shape, 1)) if column else b
+    a = build.reshape(a, (1, *a.type.shape)) if row else a
+    b = build.reshape(b, (*b.type.shape, 1)) if column else b
     product = build.contract(a, b)
-    *batch, rows, cols = product.shape
+    *batch, rows, cols = product.type.shape
     kept = [*batch, *([] if row else [rows]), *([] if column else [cols])]
     return build.reshape(product, kept)
 
@@ -69,7 +69,7 @@ def qlinear_matmul(call: Call, a: Value, a_scale: Value, a_zero: Value, b: Value
 def _convolution(call: Call, x: Value, w: Value, x_zero: Value | None, w_zero: Value | None,
                  *extras: Value, epilogue: str = "a0") -> Value:  # fmt: skip
     window = window_of(call, w.shape[2:])
-    pads = resolve_pads(window, x.type.with_shape(x.type.shape[2:]).dims)
+    pads = resolve_pads(window, x.type.shape[2:])
     return build.conv(_centred(x, x_zero), _centred(w, w_zero, 0), *extras, strides=window.strides,
                       dilations=window.dilations, pads=pads, groups=call.attr("group"),
                       epilogue=epilogue)  # fmt: skip

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 import numpy as np
 
 from dlc.ir.graph import Value
-from dlc.ir.types import DType
-from dlc.ops.build import cast, constant, contract, map_, reduce, reshape, slice_
+from dlc.ir.types import Dim, DType
+from dlc.ops.build import broadcast, cast, constant, contract, map_, reduce, reshape, slice_
 from dlc.ops.core.random import Random
 from dlc.ops.onnx.expansion import Call, expansion
 
 
-def _words(call: Call, count: int, shape: Sequence[int]) -> list[Value]:
+def _words(call: Call, count: int, shape: Sequence[Dim]) -> list[Value]:
     """So many tensors of random u32."""
     seed = call.attr("seed")
     if seed is None:
@@ -33,7 +33,7 @@ def _words(call: Call, count: int, shape: Sequence[int]) -> list[Value]:
     return [reshape(slice_(drawn, row, [1, *shape]), shape) for row in rows]
 
 
-def uniform(call: Call, count: int, shape: Sequence[int], dtype: DType) -> list[Value]:
+def uniform(call: Call, count: int, shape: Sequence[Dim], dtype: DType) -> list[Value]:
     """So many tensors of independent numbers in [0, 1), f32 or, for a ``dtype`` of f64, f64."""
     if dtype is not DType.F64:
         return [map_(f"f32(shr(a0, 8)) * {2.0**-24!r}", word)
@@ -43,17 +43,21 @@ def uniform(call: Call, count: int, shape: Sequence[int], dtype: DType) -> list[
     return [map_(both, *words[k : k + 2]) for k in range(0, 2 * count, 2)]
 
 
+def _shape(call: Call, like: Value | None) -> Sequence[Dim]:
+    return call.shape if like is None else like.type.shape
+
+
 @expansion("RandomUniform", "RandomUniformLike")
 def random_uniform(call: Call, like: Value | None = None) -> Value:
     low, high = float(call.attr("low")), float(call.attr("high"))
-    (drawn,) = uniform(call, 1, call.shape, call.dtype)
+    (drawn,) = uniform(call, 1, _shape(call, like), call.dtype)
     return cast(map_(f"a0 * {high - low!r} + {low!r}", drawn), call.dtype)
 
 
 @expansion("RandomNormal", "RandomNormalLike")
 def random_normal(call: Call, like: Value | None = None) -> Value:
     """Two uniform numbers make a normal one (Box and Muller 1958)."""
-    radius, turn = uniform(call, 2, call.shape, call.dtype)
+    radius, turn = uniform(call, 2, _shape(call, like), call.dtype)
     text = f"sqrt(-2.0 * log(1.0 - a0)) * cos({2 * math.pi!r} * a1)"
     scale, mean = float(call.attr("scale")), float(call.attr("mean"))
     return cast(map_(f"{text} * {scale!r} + {mean!r}", radius, turn), call.dtype)
@@ -62,7 +66,9 @@ def random_normal(call: Call, like: Value | None = None) -> Value:
 @expansion("Multinomial")
 def multinomial(call: Call, x: Value) -> Value:
     """How many classes' cumulated probabilities a uniform number exceeds; ``x`` are logarithms."""
-    (batch, samples), classes = call.shape, x.shape[1]
+    (batch, classes), samples = x.type.shape, int(call.attr("sample_size"))
+    if not isinstance(classes, int):
+        raise call.unsupported("a number of classes known only at run time")
     x = cast(x, DType.F32)
     weights = map_("exp(a0 - a1)", x, reduce("max", x, [1]))
     sums = contract(weights, constant(x, np.triu(np.ones((classes, classes))), DType.F32))
@@ -78,10 +84,14 @@ def multinomial(call: Call, x: Value) -> Value:
 def dropout(call: Call, x: Value, ratio: Value | None = None,
             training: Value | None = None) -> Sequence[Value]:  # fmt: skip
     """In training, elements whose number is below ``ratio`` become 0 and the others grow."""
-    masks = [mask.dtype for mask in call.types[1:]]
+    masks = [call.dtype_of(k) for k in range(1, call.results)]
+    shape = x.type.shape
     if training is None or (training.constant is not None and not training.constant.any()):
-        return [x, *(constant(x, np.ones(call.shape), dtype) for dtype in masks)]
-    (drawn,) = uniform(call, 1, call.shape, DType.F32)
+        return [
+            x,
+            *(broadcast(constant(x, np.ones([1] * len(shape)), dtype), shape) for dtype in masks),
+        ]
+    (drawn,) = uniform(call, 1, shape, DType.F32)
     share = constant(x, 0.5, DType.F32) if ratio is None else cast(reshape(ratio, ()), DType.F32)
     if training.constant is None:  # a share of nothing where it is off
         share = map_("select(a0, a1, 0.0)", reshape(training, ()), share)

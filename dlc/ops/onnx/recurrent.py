@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 import numpy as np
 
 from dlc.ir.graph import Value
-from dlc.ir.types import DType
+from dlc.ir.types import Dim, DType
 from dlc.ops import build
 from dlc.ops.core.recurrence import Recurrence
 from dlc.ops.onnx.expansion import Call, expansion
@@ -34,19 +34,21 @@ def recurrent(call: Call, x: Value, w: Value, r: Value, b: Value | None = None,
     if batch_first:
         x = build.transpose(x, (1, 0, 2))
         h0, c0 = (None if v is None else build.transpose(v, (1, 0, 2)) for v in (h0, c0))
-    steps, batch, width = x.shape
+    steps, batch, width = x.type.shape
     directions, columns, size = r.shape
     kind = call.operator.type.lower()
     operators = list(_operators(call, kind, directions))
     if lengths is None:
-        lengths = build.constant(x, np.full(batch, steps), DType.I32)
+        lengths = build.broadcast(build.sizes(x, [steps], DType.I32), [batch])
 
-    def part(value: Value | None, k: int, *shape: int) -> Value:
+    def part(value: Value | None, k: int, *shape: Dim) -> Value:
         """What direction k has of an operand; zeros when it is absent."""
         if value is None:
-            return build.constant(x, np.zeros(shape), x.type.dtype)
+            return build.broadcast(
+                build.constant(x, np.zeros([1] * len(shape)), x.type.dtype), shape
+            )
         starts = [k] + [0] * (value.type.rank - 1)
-        return build.reshape(build.slice_(value, starts, [1, *value.shape[1:]]), shape)
+        return build.reshape(build.slice_(value, starts, [1, *value.type.shape[1:]]), shape)
 
     rows: list[list[Value]] = []
     flat = build.reshape(x, (steps * batch, width))
@@ -73,7 +75,7 @@ def recurrent(call: Call, x: Value, w: Value, r: Value, b: Value | None = None,
             rows.append(list(in_turns(operator, *operands)))
     results = []
     for n, each in enumerate(zip(*rows, strict=True)):
-        whole = [build.reshape(v, (*v.shape[:-2], 1, *v.shape[-2:])) for v in each]
+        whole = [build.reshape(v, (*v.type.shape[:-2], 1, *v.type.shape[-2:])) for v in each]
         stacked = build.concat(whole, whole[0].type.rank - 3)
         if batch_first:
             stacked = build.transpose(stacked, (2, 0, 1, 3) if n == 0 else (1, 0, 2))

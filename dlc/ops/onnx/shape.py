@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 
 from dlc.ir.graph import Value
@@ -15,10 +16,10 @@ from dlc.ops.symbols import let, settled
 @expansion("Reshape")
 def reshape_(call: Call, x: Value, *_: Value | None) -> Value:
     if call.op.types:
-        return reshape(x, call.shape)  # the result's type already says what the operands ask for
+        return reshape(x, call.types[0].shape)  # the result's type already says what the operands ask for
     count = x.type.capacity
     # with no element at all the others of its sizes may be anything
-    most = max(count, *x.type.bounds, 1) if count == 0 else count
+    most = math.prod(max(dim, 1) for dim in x.type.bounds) if count == 0 else count
     asked = call.sizes(1, -1, most)
     assert asked is not None
     if not call.attr("allowzero", 0):

@@ -2,12 +2,8 @@
 
 from __future__ import annotations
 
-import math
-
-import numpy as np
-
 from dlc.ir.graph import Value
-from dlc.ir.types import DType
+from dlc.ir.sizes import product
 from dlc.ops import build
 from dlc.ops.onnx.axes import normal_axis
 from dlc.ops.onnx.expansion import Call, expansion
@@ -41,10 +37,11 @@ def log_softmax(call: Call, x: Value) -> Value:
 @in_f32
 def hardmax(call: Call, x: Value) -> Value:
     """1 at the first greatest element, 0 elsewhere."""
-    axes, shape = _axes(call, x), x.shape
-    ends = (*shape[: axes[0]], math.prod(shape[i] for i in axes), *shape[axes[-1] + 1 :])
+    axes, shape = _axes(call, x), x.type.shape
+    ends = (*shape[: axes[0]], product(shape[i] for i in axes), *shape[axes[-1] + 1 :])
     flat = build.reshape(x, ends)
     where = build.arg_reduce("max", flat, axes[0])
-    steps = np.arange(ends[axes[0]]).reshape(-1, *(1,) * (len(ends) - axes[0] - 1))
-    hits = build.map_("eq(a0, a1)", build.constant(x, steps, DType.I64), where)
+    count = ends[axes[0]]
+    steps = build.reshape(build.iota(x, count), [count] + [1] * (len(ends) - axes[0] - 1))
+    hits = build.map_("eq(a0, a1)", steps, where)
     return build.reshape(build.cast(hits, x.type.dtype), shape)
