@@ -29,7 +29,8 @@ class If(CoreOperator):
     C1: the condition is one bool.
     C2: both bodies take the captures, in order.
     C3: the bodies give results of the same element types and ranks.
-    C4: ``symbols`` are as many as are needed, and hold the sizes of either body.
+    C4: ``symbols`` are as many as are needed, hold the sizes of either body, and have their values in
+        the last output of both.
     """
 
     name: ClassVar[str] = "if"
@@ -56,6 +57,10 @@ class If(CoreOperator):
             taken = [value.type for value in body.inputs]
             self.require(taken == list(operands[1:]), "C2",
                          f"body {body.name!r} takes {_listed(taken)}, not {_listed(operands[1:])}")  # fmt: skip
+        for body in self.regions() if self.symbols else ():
+            values = body.outputs[-1].type if body.outputs else None
+            fits = values == TensorType(DType.I64, (len(self.symbols),))
+            self.require(fits, "C4", f"body {body.name!r} gives {values} last")
         then, otherwise = (
             [value.type for value in body.outputs][: -1 if self.symbols else None]
             for body in self.regions()

@@ -53,7 +53,8 @@ class Loop(CoreOperator):
     C2: the body takes an i64[] and a bool[], the states and the captures, in order.
     C3: the body gives one bool, the states with their types, and what is stacked, of sizes that are
         known outside.
-    C4: ``symbols`` are one for each ``inside``, of its interval, and perhaps ``turns``.
+    C4: ``symbols`` are one for each ``inside``, of its interval, and perhaps ``turns``; with
+        ``inside``, the last output of the body is their values.
     """
 
     name: ClassVar[str] = "loop"
@@ -107,6 +108,8 @@ class Loop(CoreOperator):
         fits = len(self.symbols) in (len(self.inside), len(self.inside) + 1)
         fits = fits and all((a.low, a.bound) == (b.low, b.bound) for a, b in final.items())
         fits = fits and self.symbols[len(self.inside) :] in ((), (self.turns,))
+        if self.inside:
+            fits = fits and given[-1] == TensorType(DType.I64, (len(self.inside),))
         self.require(fits, "C4", f"has symbols {', '.join(map(str, self.symbols))}")
         stacked = (row.with_shape((self.turns, *row.shape)) for row in rows)
         return (*(_at(type, final) for type in taken[2:end]), *stacked)
