@@ -168,7 +168,10 @@ def write_repeat(repeat: Repeat, frame: Frame, out: Writer, bodies: Bodies) -> N
                 out.line("return DLC_BAD_SIZE;")
         for symbol, at, _ in repeat.sizes:
             value = frame.element(at, ()).text
+            with out.block(f"if ({value} < {symbol.low} || {value} > {symbol.bound})"):
+                out.line("return DLC_BAD_SIZE;")
             out.line(f"const ptrdiff_t {frame.named(symbol)} = (ptrdiff_t){value};")
+            frame.headers.add("dlc_status.h")
         out.line("uint8_t again = 1;")
         _write_call(
             repeat.call, frame, out, bodies, ("turn",), {symbol for symbol, *_ in repeat.sizes}
