@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from single_node import expanded, model, normal, reference
 
-from dlc import api, interp
+from dlc import AtMost, api, interp
 
 I64 = np.int64
 
@@ -97,3 +97,14 @@ def test_a_prime_length_compiles(tmp_path: Path) -> None:
     np.testing.assert_allclose(found, exact, rtol=1e-4, atol=1e-4)
     (theirs,) = reference(proto, {"x0": x})
     np.testing.assert_allclose(found, theirs, rtol=1e-2, atol=1e-2)  # its chirps are rough
+
+
+@pytest.mark.parametrize("length", [12, 150])
+def test_a_batch_known_at_run_time(length: int, tmp_path: Path) -> None:
+    x = normal(3, length, 2)
+    proto = dft(x, length, 1, 17)
+    proto.graph.input[0].type.tensor_type.shape.dim[0].dim_param = "N"
+    compiled = api.compile(proto, dims={"N": AtMost(5)}, out=tmp_path / "c")
+    (found,) = compiled.run({"x0": x}).values()
+    exact = transformed(x.astype(np.float64), length, 1, False, False)
+    np.testing.assert_allclose(found, exact, rtol=1e-4, atol=1e-4)

@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import numpy as np
 
+from dlc.errors import UnsupportedError
 from dlc.ir.graph import Value
 from dlc.ir.operator import Array
-from dlc.ir.types import DType
+from dlc.ir.types import Dim, DType
 from dlc.ops.build import cast, constant, contract, gather, map_, pad, reshape, slice_, transpose
 from dlc.ops.onnx.axes import normal_axis
 from dlc.ops.onnx.expansion import Call, expansion
@@ -19,6 +20,7 @@ from dlc.ops.onnx.precision import in_f32
 from dlc.ops.take import take
 
 _DIRECT = 64  # lengths up to it are one product; a power of two
+_LONGEST = 1 << 24  # the roots of unity are constants
 _WHOLE = 1 << 14  # elements of a matrix that may stand for a transform as it is
 
 
@@ -46,25 +48,35 @@ def dft(call: Call, x: Value, length: Value | None = None, axis: Value | None = 
     return result
 
 
+def _fixed(dim: Dim) -> int:
+    if not isinstance(dim, int):
+        raise UnsupportedError(
+            f"a transform along an axis of {dim} elements: its size must be fixed"
+        )
+    return dim
+
+
 def _count(call: Call, x: Value, at: int) -> int:
     """The length of the transform along an axis."""
     size = call.constant(1)
     both = call.attr("inverse") and call.attr("onesided")
-    given = 2 * (x.shape[at] - 1) if both else x.shape[at]
-    return given if size is None else int(size.item())
+    given = _fixed(x.type.shape[at])
+    if size is not None:
+        return int(size.item())
+    return 2 * (given - 1) if both else given
 
 
-def _shape(call: Call, x: Value, at: int) -> tuple[int, ...]:
+def _shape(call: Call, x: Value, at: int) -> tuple[Dim, ...]:
     """The shape of the transform along an axis."""
     count, inverse, onesided = _count(call, x, at), call.attr("inverse"), call.attr("onesided")
     kept = count // 2 + 1 if onesided and not inverse else count
-    return (*x.shape[:at], kept, *x.shape[at + 1 : -1], 1 if onesided and inverse else 2)
+    return (*x.type.shape[:at], kept, *x.type.shape[at + 1 : -1], 1 if onesided and inverse else 2)
 
 
 def _along(call: Call, x: Value, at: int) -> Value:
     inverse, onesided = bool(call.attr("inverse")), bool(call.attr("onesided"))
     count = _count(call, x, at)
-    if at == x.type.rank - 1 or x.shape[-1] not in (1, 2) or count < 1:
+    if at == x.type.rank - 1 or x.type.shape[-1] not in (1, 2) or not 0 < count <= _LONGEST:
         raise call.unsupported(f"a transform of length {count} along axis {at} of {x.type}")
     order = [i for i in range(x.type.rank - 1) if i != at]
     rows = transpose(x, [*order, at, x.type.rank - 1])  # the axis beside the pairs
@@ -85,7 +97,8 @@ def stft(call: Call, signal: Value, step: Value, window: Value | None = None,
     if signal.type.rank != 3:
         raise call.unsupported(f"a signal of type {signal.type}")
     if length is None:
-        return _frames(call, signal, step, window, (window or signal).shape[0 if window else 1])
+        default = window.shape[0] if window else _fixed(signal.type.shape[1])
+        return _frames(call, signal, step, window, default)
     if length.constant is not None:
         return _frames(call, signal, step, window, int(length.constant.item()))
     bins = call.stated()[2]
@@ -102,7 +115,8 @@ def stft(call: Call, signal: Value, step: Value, window: Value | None = None,
 
 def _frames(call: Call, signal: Value, step: Value, window: Value | None, size: int) -> Value:
     """The transforms of frames of a size; beyond the signal its last element stands."""
-    batch, whole, parts = signal.shape
+    batch, whole, parts = signal.type.shape
+    whole = _fixed(whole)
     if not 0 < size <= whole:
         raise call.unsupported(f"frames of {size} steps of {signal.type}")
     if step.constant is not None:
@@ -124,11 +138,12 @@ def _frames(call: Call, signal: Value, step: Value, window: Value | None, size: 
 
 def _transform(x: Value, count: int, inverse: bool, onesided: bool) -> Value:
     """The transform of axis -2 cut or filled up to ``count``; pairs (or reals, 1) on axis -1."""
-    *lead, given, width = x.shape
+    *lead, given, width = x.type.shape
+    given, width = _fixed(given), _fixed(width)
     inputs = count // 2 + 1 if inverse and onesided else count
     if given != inputs:  # zeros add nothing
         x = slice_(x, [0] * x.type.rank, [*lead, min(given, inputs), width])
-    used = x.shape[-2]
+    used = min(given, inputs)
     real, half = inverse and onesided, onesided and not inverse
     results = count // 2 + 1 if half else count
     columns = results * (1 if real else 2)
@@ -140,7 +155,7 @@ def _transform(x: Value, count: int, inverse: bool, onesided: bool) -> Value:
     if real:
         x = _mirrored(x, count)
     result = _fast(reshape(x, [-1, count, 2]), 1 if inverse else -1)
-    result = slice_(result, [0, 0, 0], [result.shape[0], results, columns // results])
+    result = slice_(result, [0, 0, 0], [result.type.shape[0], results, columns // results])
     if inverse:
         result = map_(f"a0 * {1 / count!r}", result)
     return reshape(result, [*lead, results, columns // results])
@@ -172,7 +187,8 @@ def _mirrored(x: Value, count: int) -> Value:
 
 def _fast(x: Value, sign: int) -> Value:
     """``sum_k x[:, k] * exp(sign * 2j * pi * k * m / n)`` for pairs x [rows, n, 2]."""
-    rows, n, _ = x.shape
+    rows, n, _ = x.type.shape
+    n = _fixed(n)
     if n <= _DIRECT:
         angles = 2 * np.pi * (np.outer(np.arange(n), np.arange(n)) % n) / n
         c, s = np.cos(angles), sign * np.sin(angles)
@@ -193,7 +209,8 @@ def _fast(x: Value, sign: int) -> Value:
 
 def _convolved(x: Value, sign: int) -> Value:
     """For a prime: ``2 k m == k**2 + m**2 - (m - k)**2`` makes the sum a convolution."""
-    rows, n, _ = x.shape
+    rows, n, _ = x.type.shape
+    n = _fixed(n)
     size = 1 << (2 * n - 2).bit_length()
     chirp = np.exp(sign * 1j * np.pi * (np.arange(n) ** 2 % (2 * n)) / n)
     around = np.zeros(size, np.complex128)
