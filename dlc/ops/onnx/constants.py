@@ -37,7 +37,7 @@ def constant_of_shape(call: Call, shape: Value) -> Value:
     known = call.known(0)
     dims = None if known is None else known.ravel().tolist()
     if dims is None:
-        dims = call.sizes(0, 0, call.bounds_of_shape(shape.type.capacity))
+        dims = call.sizes(0, 0, call.most(), joint=call.most())
     assert dims is not None
     return broadcast(constant(shape, value.reshape([1] * len(dims))), dims)
 

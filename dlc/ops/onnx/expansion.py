@@ -8,6 +8,7 @@ expanded through that body.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -92,14 +93,23 @@ class Call:
         """
         shape = self.declared(k)
         dim = shape[axis] if shape is not None and axis < len(shape) else None
-        if isinstance(dim, int):
-            return dim
+        return dim if isinstance(dim, int) else self._asked()
+
+    def most(self, k: int = 0) -> int:
+        """As ``bound``, for the number of elements of a result."""
+        sizes = [dim for dim in self.declared(k) or (None,) if isinstance(dim, int)]
+        if len(sizes) == len(self.declared(k) or (None,)):
+            return max(math.prod(sizes), 1)
+        return self._asked()
+
+    def _asked(self) -> int:
+        """The room that the user asks for, in elements."""
         bounds = self.graph.bounds
         found = bounds.get(self.op.label, bounds.get("any"))
         if found is None:
             raise self.unsupported(
                 f"nothing bounds the run-time size of its result; give --max {self.op.label}=SIZE "
-                f"(or --max any=SIZE)"
+                f"(or --max any=SIZE), the room for its elements"
             )
         return found
 

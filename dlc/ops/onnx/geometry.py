@@ -125,7 +125,7 @@ def center_crop_pad(call: Call, x: Value, shape: Value) -> Value:
     rank = x.type.rank
     axes = [int(axis) % rank for axis in call.attr("axes") or range(rank)]
     bounds = [] if shape.sizes is not None else [call.bound(0, axis) for axis in axes]
-    wanted = call.sizes(1, 0, bounds)
+    wanted = call.sizes(1, 0, bounds, joint=call.most() if bounds else None)
     assert wanted is not None
     sizes = list(x.type.shape)
     starts: list[Dim] = [0] * rank

@@ -71,6 +71,9 @@ def slice_of(call: Call, x: Value, *_: Value | None) -> Value:
     given = list(zip(starts, ends, [1] * len(starts) if steps is None else steps, strict=True))
     ranges = []
     for axis, dim in enumerate(x.type.shape):
+        if all(isinstance(n, int) and n % x.type.rank != axis for n in axes):
+            ranges.append([0, dim, 1])  # as it is, under the name it has
+            continue
         # names on the way: what is computed from these in turn stays short
         bounds = let(call.graph, "bounds", _pick(axes, axis, x.type.rank, given, (0, dim, 1)))
         ranges.append(_range(call, bounds, dim))
@@ -110,8 +113,8 @@ def expand(call: Call, x: Value, shape: Value) -> Value:
     known = call.known(1)
     if known is not None:
         return broadcast(x, broadcast_shapes(x.type.shape, known.tolist()))
-    most = call.bounds_of_shape(shape.type.capacity)
-    asked = call.sizes(1, 0, most)
+    most = call.most()
+    asked = call.sizes(1, 0, most, joint=most)
     assert asked is not None
     return broadcast(x, broadcast_shapes(x.type.shape, asked))
 
@@ -123,9 +126,8 @@ def tile(call: Call, x: Value, *_: Value) -> Value:
     known = call.known(1)
     if known is not None:
         return spread(x, [1] * x.type.rank, known.tolist())
-    most = call.bounds_of_shape(x.type.rank)
-    times = [m // max(low_of(dim), 1) for m, dim in zip(most, x.type.shape, strict=True)]
-    repeats = call.sizes(1, 0, times)
+    most = call.most() // max(low_of(x.type.count), 1)
+    repeats = call.sizes(1, 0, most, joint=most)
     assert repeats is not None
     return spread(x, [1] * x.type.rank, repeats)
 

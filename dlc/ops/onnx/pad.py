@@ -83,7 +83,8 @@ def _amounts(call: Call, x: Value) -> tuple[list[Dim], list[Dim]]:
         return before, after
     wholes = [dim + b + a for dim, b, a in zip(x.type.shape, before, after, strict=True)]
     before = let(call.graph, "before", before)
-    symbols = call.graph.fresh_symbols("padded", [(0, most) for most in call.bounds_of_shape(rank)])
+    intervals = [(0, most) for most in call.bounds_of_shape(rank)]
+    symbols = call.graph.fresh_symbols("padded", intervals, call.most())
     call.graph.add(Let(symbols, tuple(wholes)))
     sizes = zip(symbols, x.type.shape, before, strict=True)
     return before, [whole - dim - front for whole, dim, front in sizes]
