@@ -28,11 +28,7 @@ static inline dlc_pool_window dlc_pool_clip(ptrdiff_t y, ptrdiff_t x, ptrdiff_t 
     return w;
 }
 
-#if defined(__GNUC__)
-#define DLC_POOL_EACH(v) _Pragma("GCC unroll 1") for (ptrdiff_t v = 0; v < 16; v++)
-#else
-#define DLC_POOL_EACH(v) for (ptrdiff_t v = 0; v < 16; v++)
-#endif
+#define DLC_POOL_EACH(v) DLC_LANEWISE for (ptrdiff_t v = 0; v < 16; v++)
 
 DLC_KERNEL void dlc_pool_blocked_max_f32(float *acc, ptrdiff_t pixels, const float *x, ptrdiff_t oy,
                                          ptrdiff_t ox0, ptrdiff_t row, ptrdiff_t H, ptrdiff_t W,

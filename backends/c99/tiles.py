@@ -52,7 +52,7 @@ def write_tile(tile: Tile, frame: Frame, out: Writer) -> None:
             )
             if tile.planes:  # else gcc unrolls the loop over the columns, and then no vectors form
                 frame.headers.add("dlc_kernel.h")
-                out.line("DLC_ROLLED")
+                out.line("DLC_LANEWISE")
             stack.enter_context(named_loops([(own[-1], tile.cols)], out, frame))
             at = frame.index(Affine(0, strides_of(tile.shape)), own)
             inside = [*variables, *own]
