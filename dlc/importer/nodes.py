@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from itertools import zip_longest
 
 import numpy as np
 import onnx
@@ -31,7 +32,7 @@ from dlc.ir.operator import Array, Constant, Data
 from dlc.ir.sizes import symbols_of
 from dlc.ir.types import TensorType
 from dlc.ops.onnx.control import CONTROL
-from dlc.ops.onnx.expand import expanded, known_types
+from dlc.ops.onnx.expand import expanded, known_types, narrowed
 from dlc.ops.onnx.expansion import Declared
 from dlc.ops.onnx.inference import SMALL
 from dlc.ops.onnx.nested import fed, free_names
@@ -206,7 +207,10 @@ class Builder:
         arrays = _fold(operator, operands, types)
         if arrays is not None:
             return [self.graph.add_constant(array, label) for array in arrays]
-        return self.graph.add(operator, operands, types=types, label=label).results
+        results = self.graph.add(operator, operands, types=types, label=label).results
+        with self.graph.labelled(label):
+            declarations = zip_longest(results, declared[: len(results)])
+            return [narrowed(value, shape) for value, shape in declarations]
 
     # ---- nested graphs ----------------------------------------------------------------------
 

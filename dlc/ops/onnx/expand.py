@@ -42,7 +42,7 @@ def expanded(graph: Graph, operator: OnnxOperator, operands: Sequence[Value | No
     finally:
         graph.erase(op)
     with graph.labelled(label):
-        return [_narrowed(value, call.declared(k)) for k, value in enumerate(values)]
+        return [narrowed(value, call.declared(k)) for k, value in enumerate(values)]
 
 
 def known_types(
@@ -104,7 +104,7 @@ def core_results(call: Call) -> list[Value]:
     return [found] if isinstance(found, Value) else list(found)
 
 
-def _narrowed(value: Value, declared: Declared) -> Value:
+def narrowed(value: Value, declared: Declared) -> Value:
     """The value with the sizes its model declares, where they are known only at run time."""
     type = value.type
     if type.is_static or declared is None or len(declared) != type.rank:
