@@ -12,7 +12,11 @@ from onnx.backend.base import Backend, BackendRep
 
 from dlc import api
 from dlc.errors import DlcError
+from dlc.ir.sizes import AtMost
 from dlc.ir.types import DType
+
+#: elements of a result whose size nothing bounds
+ROOM = 4096
 
 
 class DlcRep(BackendRep):
@@ -64,10 +68,10 @@ def _sizes(name: str, value: Any) -> tuple[dict[str, int | None], dict[str, tupl
 def sizes_of(model: onnx.ModelProto, inputs: Mapping[str, Any]) -> dict[str, Any]:
     """``dims`` and ``shapes`` that compile a model for these inputs.
 
-    Where the model says it all: nothing. Integers are given only for models with sequences or
-    optionals, and where these do not load without.
+    Where the model says it all: only ``ROOM`` for what is computed. Integers are given only for
+    models with sequences or optionals, and where these do not load without.
     """
-    dims: dict[str, Any] = {}
+    dims: dict[str, Any] = {"any": AtMost(ROOM)}
     shapes: dict[str, tuple[int, ...]] = {}
     plain = not _has_aggregates(model)
     for info in model.graph.input:
@@ -133,6 +137,7 @@ class DlcBackend(Backend):
 
         A model with sequences, optionals or open sizes is compiled when inputs are given, again for
         others of other lengths or sizes, unless ``dims`` or ``shapes`` say what to compile it for.
+        Results whose size nothing else bounds have room for ``ROOM`` elements, unless ``dims`` say.
         """
         if not cls.supports_device(device):
             raise DlcError(f"device {device!r} is not one dlc compiles for; use CPU")
@@ -141,7 +146,8 @@ class DlcBackend(Backend):
         names = [info.name for info in infos]
         told = kwargs.get("dims") or kwargs.get("shapes")
         if told or (all(map(_is_static, infos)) and not _has_aggregates(model)):
-            module = api.compile(model, **kwargs)
+            given = {"any": AtMost(ROOM), **(kwargs.get("dims") or {})}
+            module = api.compile(model, **{**kwargs, "dims": given})
             return DlcRep(names, lambda _: module)
         modules: dict[str, Any] = {}
 
