@@ -16,7 +16,7 @@ from dlc.ir.sizes import AtMost
 from dlc.ir.types import DType
 
 #: elements of a result whose size nothing bounds
-ROOM = 4096
+ROOM = 1024
 
 
 class DlcRep(BackendRep):
