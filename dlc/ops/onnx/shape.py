@@ -6,7 +6,18 @@ import math
 from collections.abc import Sequence
 
 from dlc.ir.graph import Value
-from dlc.ir.sizes import Dim, Size, bound_of, equal, floordiv, low_of, minimum, product, select
+from dlc.ir.sizes import (
+    Dim,
+    Size,
+    bound_of,
+    equal,
+    floordiv,
+    low_of,
+    maximum,
+    minimum,
+    product,
+    select,
+)
 from dlc.ops.build import reshape, sizes
 from dlc.ops.onnx.axes import are_fixed, axes_of, axis_mask, normal_axis
 from dlc.ops.onnx.expansion import Call, expansion
@@ -16,7 +27,9 @@ from dlc.ops.symbols import let, settled
 @expansion("Reshape")
 def reshape_(call: Call, x: Value, *_: Value | None) -> Value:
     if call.op.types:
-        return reshape(x, call.types[0].shape)  # the result's type already says what the operands ask for
+        return reshape(
+            x, call.types[0].shape
+        )  # the result's type already says what the operands ask for
     count = x.type.capacity
     # with no element at all the others of its sizes may be anything
     most = math.prod(max(dim, 1) for dim in x.type.bounds) if count == 0 else count
@@ -40,7 +53,9 @@ def _inferred(x: Value, shape: Sequence[Dim]) -> list[Dim]:
     rest: Dim = 1
     most = x.type.capacity + 1  # more than that is as good as that: products on the way stay small
     for dim in shape:
-        (rest,) = let(x.graph, "rest", [minimum(rest * select(equal(dim, -1), 1, dim), most)])
+        (rest,) = let(
+            x.graph, "rest", [minimum(rest * select(equal(dim, -1), 1, maximum(dim, 0)), most)]
+        )
     return [select(equal(dim, -1), floordiv(x.type.count, rest), dim) for dim in shape]
 
 
