@@ -27,7 +27,7 @@ class HoistConstants(Pass):
           %2 = if(%0, %1) {otherwise = graph "no" {
             %0 = input() "x" : f32[2]
             output(%0) {names = ["y"]}
-          }, then = graph "yes" {
+          }, symbols = [], then = graph "yes" {
             %0 = input() "x" : f32[2]
             %1 = constant() {value = dense<f32[2] 1.0 2.0>} "w" : f32[2]
             %2 = map(%0, %1) {expr = `a0 + a1`} : f32[2]
@@ -46,7 +46,7 @@ class HoistConstants(Pass):
             %0 = input() "x" : f32[2]
             %1 = input() "constant0" : f32[2]
             output(%0) {names = ["y"]}
-          }, then = graph "yes" {
+          }, symbols = [], then = graph "yes" {
             %0 = input() "x" : f32[2]
             %1 = input() "constant0" : f32[2]
             %2 = map(%0, %1) {expr = `a0 + a1`} : f32[2]

@@ -37,7 +37,7 @@ class TrimBodies(Pass):
             %4 = input() "w" : f32[2]
             %5 = map(%2, %3, %4) {expr = `a0 + a1 * a2`} : f32[2]
             output(%1, %5, %3) {names = ["again", "sum_out", "same_out"]}
-          }, carried = 2, turns = 0} : f32[2], f32[2]
+          }, carried = 2, inside = [], symbols = [], turns = 0} : f32[2], f32[2]
           output(%4, %5) {names = ["y", "z"]}
         }
 
@@ -55,7 +55,7 @@ class TrimBodies(Pass):
             %4 = constant() {value = dense<f32[2] 1.0 2.0>} "w" : f32[2]
             %5 = map(%2, %3, %4) {expr = `a0 + a1 * a2`} : f32[2]
             output(%1, %5) {names = ["again", "sum_out"]}
-          }, carried = 1, turns = 0} : f32[2]
+          }, carried = 1, inside = [], symbols = [], turns = 0} : f32[2]
           output(%3, %1) {names = ["y", "z"]}
         }
     """
