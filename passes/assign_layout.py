@@ -274,6 +274,11 @@ class _Layout:
         operator, x = op.operator, op.operands[0]
         assert isinstance(operator, Reduce)
         assert x is not None
+        producer = self.made(x).value.op
+        if operator.element != A0 and isinstance(producer.operator, WithEpilogue):
+            inner, element = producer.operator.epilogue, operator.element
+            fused = producer.operator.with_epilogue(element.substitute(lambda _: inner))
+            self.graph.set_operator(producer, fused)
         return self._pooled(op, PoolBlocked(
             operator.function, x.shape[2:], (1, 1), (0, 0, 0, 0), (0, 0),
             epilogue=operator.epilogue, border=self.wanted(op),
@@ -459,12 +464,19 @@ def _check_pool(op: Op, chosen: _Chosen) -> bool:
 
 
 def _check_reduce(op: Op, chosen: _Chosen) -> bool:
-    operator = op.operator
+    """Of whole images, the elements as they are or as the op that makes them may compute them."""
+    operator, x = op.operator, op.operands[0]
     assert isinstance(operator, Reduce)
+    if x not in chosen or operator.arity != 1:
+        return False
+    assert x is not None
+    fusible = (
+        isinstance(x.op.operator, Conv | Pool) and x.user is op and operator.element.size <= 32
+    )
     return (
-        op.operands[0] in chosen and operator.axes == (2, 3) and operator.keepdims
-        and operator.arity == 1 and operator.element == A0 and operator.function in ("add", "max")
-        and _extras_fit(op)
+        operator.axes == (2, 3) and operator.keepdims and operator.function in ("add", "max")
+        and (operator.element == A0 or fusible) and _extras_fit(op)
+        and operator.element.dtype_of([DType.F32]) is DType.F32
     )  # fmt: skip
 
 

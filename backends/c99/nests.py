@@ -26,9 +26,21 @@ def write_nest(nest: Nest, frame: Frame, out: Writer) -> None:
     elif nest.accumulate is not None:
         _write_reduction(nest, nest.accumulate, frame, out)
     else:
-        with loops(nest.extents, out, frame) as variables:
-            reads = [frame.element(read, variables) for read in nest.reads]
-            store(nest.expr, reads, nest.write, variables, frame, out)
+        split = len(nest.extents) - _is_lanewise(nest)
+        with loops(nest.extents[:split], out, frame) as outer:
+            if split < len(nest.extents):
+                frame.headers.add("dlc_kernel.h")
+                out.line("DLC_LANEWISE")
+            with loops(nest.extents[split:], out, frame, split) as inner:
+                variables = [*outer, *inner]
+                reads = [frame.element(read, variables) for read in nest.reads]
+                store(nest.expr, reads, nest.write, variables, frame, out)
+
+
+def _is_lanewise(nest: Nest) -> bool:
+    """Whether the innermost loop is over the lanes of a block of channels, which gcc would unroll."""
+    reads = (access.index.strides[-1:] for access in nest.reads)
+    return nest.extents[-1:] == (16,) and all(step in ((0,), (1,)) for step in reads)
 
 
 def _copies_lines(nest: Nest) -> bool:
