@@ -85,7 +85,10 @@ def infer_sizes(
 
     Raises UnknownSizeError where they follow from values.
     """
-    types = infer_declared(operator, operands, constants)
+    try:
+        types = infer_declared(operator, operands, constants)
+    except UnsupportedError as error:  # where it stands, a declared shape or the user may say more
+        raise UnknownSizeError(str(error)) from error
     carried = {s for t in operands if t is not None for s in symbols_of(t.shape)}
     if any(symbol not in carried for t in types for symbol in symbols_of(t.shape)):
         raise UnknownSizeError(f"{operator.label}: the shape of its result follows from values")
