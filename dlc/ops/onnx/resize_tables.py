@@ -48,10 +48,10 @@ def source_positions(axis: Axis, mode: str) -> Array:
     return start * last + x * (end - start) * last / steps
 
 
-_TIE = 1e-5  # a position this close to half way, which f32 missed, is meant to be half way
+TIE = 1e-5  # a position this close to half way, which f32 missed, is meant to be half way
 _ROUNDING: dict[str, Callable[[Array], Array]] = {
-    "round_prefer_floor": lambda x: np.ceil(x - 0.5 - _TIE),
-    "round_prefer_ceil": lambda x: np.floor(x + 0.5 + _TIE),
+    "round_prefer_floor": lambda x: np.ceil(x - 0.5 - TIE),
+    "round_prefer_ceil": lambda x: np.floor(x + 0.5 + TIE),
     "floor": np.floor,
     "ceil": np.ceil,
 }
@@ -61,6 +61,17 @@ def nearest(positions: Array, extent: int, mode: str) -> Array:
     """The source element of each result (``nearest_mode``)."""
     rounded = _ROUNDING[mode](positions.astype(np.float64))
     return np.clip(rounded, 0, extent - 1).astype(np.int64)
+
+
+#: the kernels below as expressions of the distance a0
+LINEAR = "max(1.0 - abs(a0), 0.0)"
+
+
+def cubic_text(a: float) -> str:
+    """``cubic`` as an expression."""
+    near = f"(({a + 2} * abs(a0) - {a + 3}) * abs(a0) * abs(a0) + 1.0)"
+    far = f"((({a} * abs(a0) - {5 * a}) * abs(a0) + {8 * a}) * abs(a0) - {4 * a})"
+    return f"select(le(abs(a0), 1.0), {near}, select(lt(abs(a0), 2.0), {far}, 0.0))"
 
 
 def linear(distance: Array) -> Array:
