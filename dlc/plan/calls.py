@@ -13,7 +13,7 @@ Address = tuple[str, int]
 _COMMENT = re.compile(r"/\*(.*?)\*/", re.DOTALL)
 _STEP = re.compile(r"\s*(\d+): ")
 _DEAD = re.compile(r"\bDLC_DEAD\((\d+), (\d+)\);")
-_CAST = re.compile(r"^\((?:const )?[a-z0-9_ ]+? \*\)")
+_CAST = re.compile(r"^\((?:const )?[a-z0-9_ ]+? \*(?:const )?\*?\)")
 _SUM = re.compile(r"^(.+?) \+ (\d+)$")
 
 
