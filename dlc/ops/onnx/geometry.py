@@ -8,17 +8,20 @@ import math
 import numpy as np
 
 from dlc.ir.graph import Value
-from dlc.ir.sizes import minimum
+from dlc.ir.sizes import minimum, product
 from dlc.ir.types import Dim, DType, strides_of
 from dlc.ops.build import (
     apply,
+    broadcast,
     cast,
     constant,
     contract,
+    iota,
     map_,
     pad,
     reshape,
     scatter,
+    sizes,
     slice_,
     transpose,
 )
@@ -26,6 +29,7 @@ from dlc.ops.core.det import Det
 from dlc.ops.onnx.expansion import Call, expansion
 from dlc.ops.onnx.padding import window_of
 from dlc.ops.onnx.precision import in_f32
+from dlc.ops.symbols import settled
 
 _MOST = 3  # rows of a matrix whose determinant is written as a sum of products
 
@@ -73,25 +77,33 @@ def determinant(call: Call, x: Value) -> Value:
 @in_f32
 def col2im(call: Call, x: Value, *_: Value) -> Value:
     """Blocks added to the places they were cut from; what lies in the padding is added nowhere."""
-    batch, channels, *image = call.shape
-    block = call.constant(2)
-    assert block is not None
-    rank, kernel = len(image), [int(k) for k in block]
+    most = 1 if call.known(1) is not None else call.most()
+    image, kernel = call.sizes(1, 0, most, joint=most), call.sizes(2, 1, x.type.bounds[1])
+    assert image is not None
+    assert kernel is not None
+    rank, batch = len(image), x.type.shape[0]
+    kernel = settled(call.graph, "kernel", kernel, x.type.bounds[1])
+    channels = x.type.shape[1] // product(kernel)
     strides, dilations = (call.attr(name) or [1] * rank for name in ("strides", "dilations"))
     pads = call.attr("pads") or [0] * (2 * rank)
     padded = [size + pads[i] + pads[rank + i] for i, size in enumerate(image)]
-    index = np.zeros([1] * (2 * rank), np.int64)
-    for i, step in enumerate(strides_of(tuple(padded))):
-        spread = (kernel[i] - 1) * dilations[i] + 1
-        at = [1] * (2 * rank)
-        taps, blocks = np.arange(kernel[i]), np.arange((padded[i] - spread) // strides[i] + 1)
-        at[i], at[rank + i] = len(taps), len(blocks)
-        places = taps[:, None] * dilations[i] + blocks * strides[i]
-        index = index + places.reshape(at) * step
+    spreads = [(taps - 1) * step + 1 for taps, step in zip(kernel, dilations, strict=True)]
+    blocks = [(padded[i] - spreads[i]) // strides[i] + 1 for i in range(rank)]
+    blocks = settled(call.graph, "blocks", blocks, x.type.bounds[2])
+    index: Value | None = None
+    for i, step in enumerate(strides_of(padded)):
+        at: list[list[Dim]] = [[1] * (2 * rank) for _ in range(2)]
+        at[0][i], at[1][rank + i] = kernel[i], blocks[i]
+        tap, block = (
+            reshape(iota(x, shape[k]), shape) for shape, k in zip(at, (i, rank + i), strict=True)
+        )
+        place = map_(f"(a0 * {dilations[i]} + a1 * {strides[i]}) * a2", tap, block, sizes(x, step))
+        index = place if index is None else map_("a0 + a1", index, place)
+    assert index is not None
     count = batch * channels
-    updates = transpose(reshape(x, [count, index.size]), (1, 0))
-    zeros = constant(x, np.zeros((math.prod(padded), count)), x.type.dtype)
-    summed = scatter("add", zeros, constant(x, index.ravel(), DType.I64), updates)
+    updates = transpose(reshape(x, [count, index.type.count]), (1, 0))
+    zeros = broadcast(constant(x, np.zeros((1, 1)), x.type.dtype), [product(padded), count])
+    summed = scatter("add", zeros, reshape(index, [index.type.count]), updates)
     whole = reshape(transpose(summed, (1, 0)), [batch, channels, *padded])
     return slice_(whole, [0, 0, *pads[:rank]], [batch, channels, *image])
 
