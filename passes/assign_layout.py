@@ -30,6 +30,8 @@ from dlc.rewrite.driver import erase_dead
 
 _LEAST_FILTERS = 6
 """Convolutions of fewer filters would compute mostly what nobody reads."""
+_MOST_GROWTH = 0.04
+"""Largest border, as a part of the largest value: what a border may add to the memory in use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,8 +43,9 @@ class AssignLayout(Pass):
     whole blocks, reductions of whole images and resizes between them follow. Where other ops read
     such a value it is brought back to the planar layout; a convolution reads a planar image as it
     is. What a convolution with padding reads gets a border of zeros where it is computed, so that
-    no kernel tests for it. Groups other than depthwise ones, and shapes known only at run time, stay
-    as they are.
+    no kernel tests for it, unless that took much memory; else tiles at the border read a copy of
+    their part of the image. Groups other than depthwise ones, and shapes known only at run time,
+    stay as they are.
 
     Before:
 
@@ -59,13 +62,12 @@ class AssignLayout(Pass):
           %0 = input() "x" : f32[1,16,4,4]
           %1 = reshape(%0) {shape = [1, 1, 16, 4, 4]} "conv" : f32[1,1,16,4,4]
           %2 = transpose(%1) {perm = [0, 1, 3, 4, 2]} "conv" : f32[1,1,4,4,16]
-          %3 = pad(%2) {after = [0, 0, 1, 1, 0], before = [0, 0, 1, 1, 0], value = 0} "conv" : f32[1,1,6,6,16]
-          %4 = constant() {value = dense<f32[1,1,1,16] 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0>} "conv" : f32[1,1,1,16]
-          %5 = constant() {value = dense<f32[16] 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0>} "conv" : f32[16]
-          %6 = depthwise_blocked(%3, %4, %5) {border = 0, dilations = [1, 1], epilogue = `max(a0, 0)`, kernel = [1, 1], size = [6, 6], starts = [0, 0], strides = [1, 1]} "conv" : f32[1,1,6,6,16]
-          %7 = transpose(%6) {perm = [0, 1, 4, 2, 3]} "conv" : f32[1,1,16,6,6]
-          %8 = reshape(%7) {shape = [1, 16, 6, 6]} "conv" : f32[1,16,6,6]
-          output(%8) {names = ["y"]}
+          %3 = constant() {value = dense<f32[1,1,1,16] 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0>} "conv" : f32[1,1,1,16]
+          %4 = constant() {value = dense<f32[16] 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0 0.0>} "conv" : f32[16]
+          %5 = depthwise_blocked(%2, %3, %4) {border = 0, dilations = [1, 1], epilogue = `max(a0, 0)`, kernel = [1, 1], size = [6, 6], starts = [-1, -1], strides = [1, 1]} "conv" : f32[1,1,6,6,16]
+          %6 = transpose(%5) {perm = [0, 1, 4, 2, 3]} "conv" : f32[1,1,16,6,6]
+          %7 = reshape(%6) {shape = [1, 16, 6, 6]} "conv" : f32[1,16,6,6]
+          output(%7) {names = ["y"]}
         }
     """
 
@@ -117,13 +119,16 @@ class _Layout:
 
     def widen_borders(self) -> None:
         """Find the borders: what convolutions ask for, passed on by what keeps zeros zero."""
+        most = _MOST_GROWTH * max(value.type.nbytes for value in self.chosen)
         changed = True
         while changed:
             changed = False
             for value in reversed(self.chosen):
                 op, wanted = value.op, self.border.get(value, 0)
                 if isinstance(op.operator, Conv):
-                    changed |= self._widen(op.operands[0], _reach(op))
+                    x, reach = op.operands[0], _reach(op)
+                    if x in self.chosen and _growth(x, reach) <= most:
+                        changed |= self._widen(x, reach)
                 elif _keeps_zero(op):
                     full = [v for v in op.operands if v in self.chosen and v.type == value.type]
                     if isinstance(op.operator, Concat | Slice):
@@ -209,13 +214,12 @@ class _Layout:
         assert x is not None
         assert w is not None
         assert w.constant is not None
-        border, reach = self.wanted(op), _reach(op)
+        border = self.wanted(op)
         filters = w.shape[0]
         if x in self.chosen or operator.groups > 1:
             made = self.made(x)
-            border_in = max(made.border, reach)
-            source = self.image(x, border_in)
-        else:  # the kernel of planar images sees to the padding itself
+            border_in, source = made.border, made.value
+        else:
             border_in, source = 0, x
         epilogue, bias, extras = self._epilogue(op, filters)
         top, left = operator.fixed(operator.pads[:2])
@@ -374,6 +378,14 @@ def _reach(op: Op) -> int:
         end = last + (w.shape[2 + axis] - 1) * operator.dilations[axis] + 1
         reach = max(reach, end - x.shape[2 + axis])
     return reach
+
+
+def _growth(value: Value | None, border: int) -> int:
+    """Bytes that a border adds to a blocked value."""
+    assert value is not None
+    n, channels, height, width = value.shape
+    more = (height + 2 * border) * (width + 2 * border) - height * width
+    return n * blocks_of(channels) * BLOCK * more * value.type.dtype.nbytes
 
 
 def _per_channel(value: Value, like: Sequence[int]) -> bool:

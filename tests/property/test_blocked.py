@@ -119,7 +119,7 @@ def inputs_of(graph: Graph) -> dict[str, Any]:
     }
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(networks())
 def test_the_layout_keeps_the_meaning(graph: Graph) -> None:
     proved("assign-layout", graph, runs=1)
@@ -130,7 +130,7 @@ def test_the_layout_keeps_the_meaning(graph: Graph) -> None:
     [("gcc", ("-O3", NATIVE)), ("clang", ("-O2", NATIVE)), ("gcc", ("-O3", "-mavx2", "-mfma")),
      ("clang", ("-O2",)), ("gcc", ("-O1", "-fsanitize=undefined", "-fno-sanitize-recover=all"))],
 )  # fmt: skip
-@settings(max_examples=3, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(max_examples=3, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(graph=networks(largest=33))
 def test_the_layout_as_c(graph: Graph, compiler: str, flags: tuple[str, ...]) -> None:
     after = PassManager.parse("assign-layout,fold-constants,drop-identity,cse,dce").run(graph)

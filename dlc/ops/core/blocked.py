@@ -32,7 +32,7 @@ from dlc.ops.emission import (
     Tile,
 )  # fmt: skip
 from dlc.ops.nest import merge_loops
-from dlc.ops.window import windows
+from dlc.ops.window import pad_image, windows
 
 BLOCK = 16
 PIXELS = 14
@@ -225,10 +225,11 @@ class BlockedOperator(WithEpilogue):
 
 @dataclass(frozen=True, slots=True)
 class Windows(BlockedOperator):
-    """Convolutions: window element k of output o is at start + o*stride + k*dilation.
+    """Convolutions: window element k of output o is at start + o*stride + k*dilation; x is 0 outside.
+
+    Where no tap is outside, no kernel tests for it.
 
     C2: kernel, strides, dilations and size have two positive entries, starts two.
-    C4: every tap is inside x.
     """
 
     kernel: tuple[int, ...]
@@ -252,24 +253,38 @@ class Windows(BlockedOperator):
         return (*(max(0, -start) for start in self.starts),
                 *(max(0, start + spread - dim) for start, spread, dim in ends))  # fmt: skip
 
-    def require_windows(self, image: Sequence[int] | None) -> None:
-        """Check C2 and, for an image of this height and width, C4."""
+    def require_windows(self) -> None:
+        """Check C2."""
         positive = (self.kernel, self.strides, self.dilations, self.size)
         self.require(all(len(v) == 2 and min(v) > 0 for v in positive) and len(self.starts) == 2,
                      "C2", "kernel, strides, dilations, starts or size do not suit two axes")  # fmt: skip
-        self.require(image is None or not any(self.pads_of(image)), "C4",
-                     f"windows reach out of the image {image}")  # fmt: skip
 
-    def windows_of(self, x: Array, padded: Sequence[int] = (0, 0)) -> Array:
-        """A view (N, C, oy, ox, ky, kx) of a planar image, so much padded at the begins."""
-        top, left = (start + more for start, more in zip(self.starts, padded, strict=True))
-        view = windows(x[:, :, top:, left:], self.kernel, self.strides, self.dilations)
+    def patch_bytes(self, dims: Sequence[int], channels: int) -> int:
+        """Bytes of the largest part of an image that a tile of a result of these dims reads."""
+        areas = (math.prod(self.spread((s.lines, s.pixels))) for s in self.spots(dims))
+        return max(areas) * channels * DType.F32.nbytes
+
+    def corner(self, spot: Spot) -> tuple[Index, Index]:
+        """Line and column of the first tap of each tile, as kernel arguments."""
+        (top, left), (down, step) = self.starts, self.strides
+        return (Index(Affine(top + spot.y * down, (0, spot.lines * down, 0, 0))),
+                Index(Affine(left + spot.x * step, (0, 0, spot.pixels * step, 0))))  # fmt: skip
+
+    def windows_of(self, x: Array) -> Array:
+        """A view (N, C, oy, ox, ky, kx) of a planar image."""
+        pads = self.pads_of(x.shape[2:])
+        top, left = (start + more for start, more in zip(self.starts, pads[:2], strict=True))
+        x = pad_image(x, pads, 0)[:, :, top:, left:]
+        view = windows(x, self.kernel, self.strides, self.dilations)
         return view[:, :, : self.size[0], : self.size[1]]
 
-    def cut_to_windows(self, body: OnnxBody, name: str, channels: int,
-                       padded: Sequence[int] = (0, 0)) -> str:  # fmt: skip
+    def cut_to_windows(self, body: OnnxBody, name: str, image: Sequence[int], channels: int) -> str:
         """What the windows read of the channels of a planar image, in ONNX nodes."""
-        starts = [start + more for start, more in zip(self.starts, padded, strict=True)]
+        pads = self.pads_of(image)
+        if any(pads):
+            sides = body.constant(np.array([0, 0, *pads[:2], 0, 0, *pads[2:]], np.int64))
+            name = body.node("Pad", [name, sides])
+        starts = [start + more for start, more in zip(self.starts, pads[:2], strict=True)]
         ends = [start + size for start, size in zip(starts, self.spread(self.size), strict=True)]
         return cut_onnx(body, name, [0, *starts], [channels, *ends], [1, 2, 3])
 

@@ -21,15 +21,14 @@ from dlc.ops.core.blocked import (
     to_planar,
 )  # fmt: skip
 from dlc.ops.core.operator import OnnxBody
-from dlc.ops.emission import Acc, Access, Affine, Emission, Index, Operand, Scratch, Tile
-from dlc.ops.window import pad_image
+from dlc.ops.emission import Acc, Access, Affine, Emission, Operand, Scratch, Tile
 
 
 @dataclass(frozen=True, slots=True)
 class ConvBlocked(Windows):
     """Operands x, w[], bias[M], extras; result [N,M/16,H+2*border,W+2*border,16].
 
-    x is blocked, [N,C/16,..,..,16], or planar, [N,C,..,..], and then 0 outside; ``size`` is (H, W);
+    x is blocked, [N,C/16,..,..,16], or planar, [N,C,..,..]; it is 0 outside; ``size`` is (H, W);
     ``acc[n,m,oy,ox] = bias[m] + sum over c, ky, kx of
     x[n, c, start + o*stride + k*dilation along both axes] * filter[m, c, ky, kx]``. The filters lie
     as ``pack_filters`` puts them, C times M of them; of a blocked x the channels from C on are not
@@ -38,7 +37,6 @@ class ConvBlocked(Windows):
     C1: x, w and bias are f32, w and bias of rank 1; x of rank 4, or 5 with blocks of 16.
     C2: kernel, strides, dilations and size have two positive entries, starts two.
     C3: M is a multiple of 16, w has whole filters, which suit the channels of x.
-    C4: every tap is inside x, or x is planar.
     """
 
     name: ClassVar[str] = "conv_blocked"
@@ -53,7 +51,7 @@ class ConvBlocked(Windows):
         self.require({t.dtype for t in main} == {DType.F32} and w.rank == bias.rank == 1
                      and (x.rank == 4 or (x.rank == 5 and image[4] == BLOCK)),
                      "C1", f"{x}, {w} and {bias} do not suit")  # fmt: skip
-        self.require_windows(image[2:4] if x.rank == 5 else None)
+        self.require_windows()
         (filters,), channels = bias.dims, self._channels(main)
         fits = channels == image[1] if x.rank == 4 else 0 <= image[1] * BLOCK - channels < BLOCK
         whole = w.dims[0] == channels * filters * math.prod(self.kernel)
@@ -67,12 +65,10 @@ class ConvBlocked(Windows):
     def accumulate(self, main: Sequence[Array]) -> Array:
         x, packed, bias = main
         planar = x if x.ndim == 4 else to_planar(x)
-        pads = self.pads_of(planar.shape[2:])
-        planar = pad_image(planar, pads, 0)
         filters = len(bias)
         channels = packed.size // (filters * math.prod(self.kernel))
         w = unpack_filters(packed, (filters, channels, *self.kernel))
-        view = self.windows_of(planar[:, :channels], pads[:2])
+        view = self.windows_of(planar[:, :channels])
         sums = np.tensordot(view, w, axes=((1, 4, 5), (1, 2, 3)))  # [n, oy, ox, m]
         return to_blocked(np.moveaxis(sums + bias, 3, 1))
 
@@ -80,34 +76,30 @@ class ConvBlocked(Windows):
         return main[0].dims[0] * math.prod(self.size) * main[1].capacity
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
-        planar = operands[0].rank == 4
-        tiles = list((self._planar_tiles if planar else self._tiles)(operands, results[0]))
-        return self.emitted(tiles, results[0], scratch=self._patch(operands) if planar else 0)
+        x, result = operands[0], results[0]
+        if x.rank == 5 and not any(self.pads_of(x.dims[2:4])):
+            return self.emitted(self._tiles(operands, result), result)
+        channels = x.dims[1] * math.prod(x.dims[4:])
+        patch = self.patch_bytes(self.accumulated(operands[:3]).dims, channels)
+        return self.emitted(self._padded_tiles(operands, result), result, patch)
 
-    def _patch(self, operands: Sequence[TensorType]) -> int:
-        """Bytes of the largest part of a planar image that a tile reads."""
-        spots = self.spots(self.accumulated(operands[:3]).dims)
-        area = max(math.prod(self.spread((s.lines, s.pixels))) for s in spots)
-        return area * operands[0].dims[1] * DType.F32.nbytes
-
-    def _planar_tiles(self, operands: Sequence[TensorType], result: TensorType) -> Iterator[Tile]:
+    def _padded_tiles(self, operands: Sequence[TensorType], result: TensorType) -> Iterator[Tile]:
         x, w, *_ = operands
-        dims, taps = x.dims, x.dims[1] * math.prod(self.kernel)
+        channels = self._channels(operands)
+        taps = channels * math.prod(self.kernel)
         inside = self.accumulated(operands[:3]).dims
-        (top, left), (down, step) = self.starts, self.strides
+        kernel = "dlc_conv_planar_f32" if x.rank == 4 else "dlc_conv_padded_f32"
         for spot in self.spots(inside):
-            y = Affine(top + spot.y * down, (0, spot.lines * down, 0, 0))
-            column = Affine(left + spot.x * step, (0, 0, spot.pixels * step, 0))
             for start, count, blocks in filter_groups(inside[1]):
                 filters = blocks * BLOCK
                 yield self.tile(
-                    spot, (start, count, blocks), operands, result, "dlc_conv_planar_f32",
+                    spot, (start, count, blocks), operands, result, kernel,
                     (Acc(), spot.lines, spot.pixels, filters,
-                     Access(Operand(0), Affine(0, (math.prod(dims[1:]), 0, 0, 0))),
+                     Access(Operand(0), Affine(0, (math.prod(x.dims[1:]), 0, 0, 0))),
                      Access(Operand(1), Affine(start * BLOCK * taps, (0, 0, 0, filters * taps))),
                      Access(Operand(2), Affine(start * BLOCK, (0, 0, 0, filters))),
-                     Access(Scratch(), Affine(0, (0, 0, 0, 0))), Index(y), Index(column),
-                     *dims[1:], *self.kernel, *self.strides, *self.dilations),
+                     Access(Scratch(), Affine(0, (0, 0, 0, 0))), *self.corner(spot),
+                     channels, *x.dims[2:4], *self.kernel, *self.strides, *self.dilations),
                     blocks_first=w.nbytes > CACHED,
                 )  # fmt: skip
 
@@ -151,11 +143,7 @@ class ConvBlocked(Windows):
         order = np.argsort(pack_filters(np.arange(math.prod(shape)).reshape(shape)))
         unpacked = body.node("Gather", [w, body.constant(order.reshape(shape))], axis=0)
         planar = x if types[0].rank == 4 else planar_onnx(body, x, types[0].dims)
-        pads = self.pads_of(types[0].dims[2:4])
-        if any(pads):
-            sides = body.constant(np.array([0, 0, *pads[:2], 0, 0, *pads[2:]], np.int64))
-            planar = body.node("Pad", [planar, sides])
-        planar = self.cut_to_windows(body, planar, channels, pads[:2])
+        planar = self.cut_to_windows(body, planar, types[0].dims[2:4], channels)
         found = body.node("Conv", [planar, unpacked, bias], strides=self.strides,
                           dilations=self.dilations)  # fmt: skip
         return blocked_onnx(body, found, result.dims)

@@ -20,7 +20,7 @@ from dlc.ops.core.blocked import (
     to_planar,
 )  # fmt: skip
 from dlc.ops.core.operator import OnnxBody
-from dlc.ops.emission import Acc, Access, Affine, Emission, Operand, Tile
+from dlc.ops.emission import Acc, Access, Affine, Emission, Operand, Scratch, Tile
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,9 +31,8 @@ class DepthwiseBlocked(Windows):
     x[n, c, start + o*stride + k*dilation along both axes] * w[c, ky, kx]``.
 
     C1: x, w and bias are f32, of rank 5, 4 and 1, with blocks of 16.
-    C2: strides, dilations and size have two positive entries, starts two non-negative.
+    C2: strides, dilations and size have two positive entries, starts two.
     C3: x, w and bias have the same channels.
-    C4: every tap is inside x.
     """
 
     name: ClassVar[str] = "depthwise_blocked"
@@ -50,7 +49,7 @@ class DepthwiseBlocked(Windows):
                      f"{x}, {w} and {bias} do not suit")  # fmt: skip
         alike = x.dims[1] == w.dims[0] and bias.dims == (x.dims[1] * BLOCK,)
         self.require(alike and w.dims[1:3] == tuple(self.kernel), "C3", f"{w} does not suit {x}")
-        self.require_windows(x.dims[2:4])
+        self.require_windows()
         return x.with_shape((*x.dims[:2], *self.size, BLOCK))
 
     def accumulate(self, main: Sequence[Array]) -> Array:
@@ -64,7 +63,25 @@ class DepthwiseBlocked(Windows):
         return main[0].dims[0] * math.prod(self.size) * main[1].capacity
 
     def emission(self, operands: Sequence[TensorType], results: Sequence[TensorType]) -> Emission:
-        return self.emitted(self._tiles(operands, results[0]), results[0])
+        x, result = operands[0], results[0]
+        if not any(self.pads_of(x.dims[2:4])):
+            return self.emitted(self._tiles(operands, result), result)
+        patch = self.patch_bytes(self.accumulated(operands[:3]).dims, BLOCK)
+        return self.emitted(self._padded_tiles(operands, result), result, patch)
+
+    def _padded_tiles(self, operands: Sequence[TensorType], result: TensorType) -> Iterator[Tile]:
+        dims, taps = operands[0].dims, math.prod(self.kernel) * BLOCK
+        sn, sb, *_ = strides_of(dims)
+        for spot in self.spots(self.accumulated(operands[:3]).dims):
+            yield self.tile(
+                spot, (0, dims[1], 1), operands, result, "dlc_depthwise_padded_f32",
+                (Acc(), spot.lines, spot.pixels, Access(Operand(0), Affine(0, (sn, 0, 0, sb))),
+                 Access(Operand(1), Affine(0, (0, 0, 0, taps))),
+                 Access(Operand(2), Affine(0, (0, 0, 0, BLOCK))),
+                 Access(Scratch(), Affine(0, (0, 0, 0, 0))), *self.corner(spot),
+                 *dims[2:4], *self.kernel, *self.strides, *self.dilations),
+                blocks_first=True,
+            )  # fmt: skip
 
     def _tiles(self, operands: Sequence[TensorType], result: TensorType) -> Iterator[Tile]:
         dims, taps = operands[0].dims, math.prod(self.kernel) * BLOCK
@@ -86,7 +103,8 @@ class DepthwiseBlocked(Windows):
                         result: TensorType) -> str:  # fmt: skip
         x, w, bias = main
         channels = types[2].dims[0]
-        planar = self.cut_to_windows(body, planar_onnx(body, x, types[0].dims), channels)
+        planar = planar_onnx(body, x, types[0].dims)
+        planar = self.cut_to_windows(body, planar, types[0].dims[2:4], channels)
         shape = body.constant(np.array([channels, 1, *self.kernel], np.int64))
         filters = body.node("Reshape", [body.node("Transpose", [w], perm=(0, 3, 1, 2)), shape])
         found = body.node("Conv", [planar, filters, bias], strides=self.strides,
