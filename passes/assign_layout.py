@@ -111,6 +111,8 @@ class _Layout:
     def choose(self) -> None:
         """Find the ops whose results become blocked."""
         for op in self.graph.ops:
+            if _drops_image(op, self.chosen):
+                op = _keeping_dims(op)
             if len(op.results) != 1 or not _is_image(op.results[0]):
                 continue
             check = _CHECKS.get(type(op.operator))
@@ -490,6 +492,25 @@ def _check_reduce(op: Op, chosen: _Chosen) -> bool:
         and (operator.element == A0 or fusible) and _extras_fit(op)
         and operator.element.dtype_of([DType.F32]) is DType.F32
     )  # fmt: skip
+
+
+def _drops_image(op: Op, chosen: _Chosen) -> bool:
+    """Whether an op reduces whole images to a matrix."""
+    operator = op.operator
+    return (
+        isinstance(operator, Reduce) and op.operands[0] in chosen and len(op.operands) == 1
+        and operator.axes == (2, 3) and not operator.keepdims and op.types[0].is_static
+    )  # fmt: skip
+
+
+def _keeping_dims(op: Op) -> Op:
+    """The reduction that keeps its axes, a reshape behind it in the place of ``op``."""
+    operator, graph = op.operator, op.graph
+    assert isinstance(operator, Reduce)
+    with graph.labelled(op.label):
+        kept = graph.add(replace(operator, keepdims=True), op.operands)
+        graph.replace(op, [reshape(kept.result, op.types[0].dims)])
+    return kept
 
 
 def _check_map(op: Op, chosen: _Chosen) -> bool:

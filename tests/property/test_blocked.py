@@ -153,6 +153,18 @@ def test_packed_filters_unpack(shape: tuple[int, ...]) -> None:
     assert np.array_equal(unpack_filters(pack_filters(w), shape), w)
 
 
+def test_a_mean_of_images_to_a_matrix_is_a_pool() -> None:
+    rng = np.random.default_rng(0)
+    graph = Graph("mean")
+    x = graph.add_input("x", TensorType(DType.F32, (2, 3, 6, 6)))
+    w = graph.add_constant(rng.normal(size=(20, 3, 3, 3)).astype(np.float32))
+    y = build.mean(build.map_("exp(a0)", build.conv(x, w)), (2, 3), keepdims=False)
+    graph.set_outputs([("y", y)])
+    after = proved("assign-layout", graph)
+    assert "pool_blocked" in kinds(after)
+    assert not {"reduce", "transpose"} & set(kinds(after))
+
+
 def test_a_residual_network_has_no_copies_between_its_convolutions() -> None:
     rng = np.random.default_rng(0)
     graph = Graph("residual")
