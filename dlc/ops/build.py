@@ -105,6 +105,13 @@ def transpose(x: Value, perm: Sequence[int]) -> Value:
     return x if perm == tuple(range(len(perm))) else apply(Transpose(perm), x)
 
 
+def assume(x: Value, shape: Sequence[Dim]) -> Value:
+    """The value, whose shape is this one: where a size differs the run ends with a status."""
+    from dlc.ops.core.assume import Assume
+
+    return x if tuple(shape) == x.type.shape else apply(Assume(tuple(shape)), x)
+
+
 def slice_(x: Value, starts: Sequence[Dim], sizes: Sequence[Dim],
            steps: Sequence[Dim] | None = None) -> Value:  # fmt: skip
     """``sizes`` elements from ``starts`` at distances ``steps`` (1 unless given) along each axis."""

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from dlc.errors import UnsupportedError
+from dlc.errors import UnsupportedError, VerifyError
 from dlc.ir.graph import Graph, Value
-from dlc.ir.sizes import Symbol, bound_of, low_of, product
+from dlc.ir.sizes import Symbol, bound_of, low_of, minimum, product, select
 from dlc.ir.types import Dim
 from dlc.ops.build import constant, map_
 from dlc.ops.core.bind import Bind
@@ -51,6 +51,25 @@ def settled(graph: Graph, name: str, dims: Sequence[Dim], most: int) -> list[Dim
     at = [i for i, dim in enumerate(dims) if not isinstance(dim, int)]
     symbols = graph.fresh_symbols(name, [(0, max(most, 1))] * len(at), max(most, 1))
     graph.add(Let(symbols, tuple(dims[i] for i in at)))
+    found = dict(zip(at, symbols, strict=True))
+    return [found.get(i, dim) for i, dim in enumerate(dims)]
+
+
+def held(graph: Graph, name: str, dims: Sequence[Dim], conditions: Iterable[Dim]) -> list[Dim]:
+    """The dims where every condition holds (is not 0); else the run ends with a status.
+
+    VerifyError where one surely does not. Dims that are ints carry no condition: one must be open.
+    """
+    every: Dim = 1
+    for condition in conditions:
+        every = every * (condition if bound_of(condition) <= 1 else minimum(condition, 1))
+    if every == 0:
+        raise VerifyError(f"sizes {', '.join(map(str, dims))} ({name}) contradict the others")
+    if every == 1:
+        return list(dims)
+    at = [i for i, dim in enumerate(dims) if not isinstance(dim, int)]
+    symbols = graph.fresh_symbols(name, [(low_of(dims[i]), bound_of(dims[i])) for i in at])
+    graph.add(Let(symbols, tuple(select(every, dims[i], low_of(dims[i]) - 1) for i in at)))
     found = dict(zip(at, symbols, strict=True))
     return [found.get(i, dim) for i, dim in enumerate(dims)]
 

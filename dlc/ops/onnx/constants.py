@@ -67,13 +67,14 @@ def _count(call: Call, start: Value, limit: Value, delta: Value) -> Dim:
                 ceildiv(last - first, step) if step > 0 else ceildiv(first - last, -step), 0
             )
     if start.type.dtype.is_float:
-        count = map_("ceil((a1 - a0) / a2)", *(cast(v, DType.F64) for v in (start, limit, delta)))
-    else:  # rounded up whatever the signs
+        count = map_("select(eq(a2, 0.0), inf, ceil((a1 - a0) / a2))", *(cast(v, DType.F64) for v in (start, limit, delta)))
+        count = map_("max(a0, 0)", cast(count, DType.I64))
+    else:  # unsigned, where no difference overflows; a step of 0 never ends
         wide = [cast(value, DType.I64) for value in (start, limit, delta)]
-        inexact = "not_(eq(fmod(a1 - a0, a2), 0))"
-        upwards = f"and_({inexact}, eq(lt(a1 - a0, 0), lt(a2, 0)))"
-        count = map_(f"(a1 - a0) / a2 + select({upwards}, 1, 0)", *wide)
-    count = map_("max(a0, 0)", cast(count, DType.I64))
+        some = "or_(and_(lt(0, a2), lt(a0, a1)), and_(lt(a2, 0), lt(a1, a0)))"
+        way = "select(lt(0, a2), u64(a1) - u64(a0), u64(a0) - u64(a1))"
+        count = map_(f"select({some}, ({way} - u64(1)) / u64(abs(a2)) + u64(1), u64(0))", *wide)
+        count = map_("select(eq(a1, 0), bitnot(u64(0)), a0)", count, wide[2])
     (found,) = bound_sizes(count, "range", 0, call.bound())
     return found
 
@@ -114,7 +115,7 @@ def _depth(call: Call, axis: int) -> list[Dim]:
         return [int(depth.constant.item())]
     if depth.sizes is not None:
         return [depth.sizes.item()]
-    return bound_sizes(cast(depth, DType.I64), "depth", 0, call.bound(0, axis))
+    return bound_sizes(cast(depth, DType.I64), "depth", 1, call.bound(0, axis))
 
 
 @expansion("Trilu")

@@ -155,7 +155,10 @@ def reverse_sequence(call: Call, x: Value, lengths: Value) -> Value:
     limits = [1, 1]
     limits[batch] = -1
     ends = cast(reshape(lengths, limits), DType.I64)
-    positions[time] = compute("select(lt(a0, a1), a1 - 1 - a0, a0)", positions[time], ends)
+    reversed_ = "select(lt(a0, a1), a1 - 1 - a0, a0)"
+    outside = "or_(lt(a1, 0), lt(a2, a1))"  # no such length: an index out of range
+    positions[time] = compute(f"select({outside}, a2, {reversed_})", positions[time], ends,
+                              sizes(x, shape[time]))  # fmt: skip
     number = flat_index(positions, shape[:2])
     rows = reshape(x, [shape[0] * shape[1], *shape[2:]])
     return reshape(gather(rows, number, 0), shape)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import combinations
 
 import numpy as np
 
@@ -10,10 +11,11 @@ from dlc.ir.graph import Value
 from dlc.ir.operator import Array
 from dlc.ir.sizes import bound_of, ceildiv, equal, less, low_of, maximum, minimum, select
 from dlc.ir.types import Dim, broadcast_shapes, strides_of
-from dlc.ops.build import broadcast, concat, gather, reshape, slice_, transpose
+from dlc.ops.build import assume, broadcast, concat, gather, reshape, slice_, transpose
+from dlc.ops.nest import fits
 from dlc.ops.onnx import indexing
 from dlc.ops.onnx.expansion import Call, expansion
-from dlc.ops.symbols import let
+from dlc.ops.symbols import held, let
 from dlc.ops.take import spread, take
 
 
@@ -45,6 +47,7 @@ def split(call: Call, x: Value, *_: Value | None) -> Sequence[Value]:
         parts.append(extent - each * len(parts))
     if len(parts) != call.results:
         raise call.unsupported(f"{len(parts)} part sizes for {call.results} parts")
+    x = assume(x, [sum(parts) if i == axis else dim for i, dim in enumerate(x.type.shape)])
     start: Dim = 0
     found = []
     for size in parts:
@@ -69,6 +72,7 @@ def slice_of(call: Call, x: Value, *_: Value | None) -> Value:
         steps = call.sizes(4, -most, most, clamp=True)
     axes = list(range(len(starts))) if axes is None else axes
     given = list(zip(starts, ends, [1] * len(starts) if steps is None else steps, strict=True))
+    once = [1 - equal((a - b) % x.type.rank, 0) for a, b in combinations(axes, 2)]
     ranges = []
     for axis, dim in enumerate(x.type.shape):
         if all(isinstance(n, int) and n % x.type.rank != axis for n in axes):
@@ -77,7 +81,8 @@ def slice_of(call: Call, x: Value, *_: Value | None) -> Value:
         # names on the way: what is computed from these in turn stays short
         bounds = let(call.graph, "bounds", _pick(axes, axis, x.type.rank, given, (0, dim, 1)))
         ranges.append(_range(call, bounds, dim))
-    return slice_(x, *(list(column) for column in zip(*ranges, strict=True)))
+    starts, sizes, steps = (list(column) for column in zip(*ranges, strict=True))
+    return slice_(x, starts, held(call.graph, "sliced", sizes, once), steps)
 
 
 def _pick(axes: Sequence[Dim], axis: int, rank: int, given: Sequence[Sequence[Dim]],
@@ -112,11 +117,17 @@ def expand(call: Call, x: Value, shape: Value) -> Value:
         return broadcast(x, call.types[0].shape)
     known = call.known(1)
     if known is not None:
-        return broadcast(x, broadcast_shapes(x.type.shape, known.tolist()))
+        return broadcast(x, _expanded(call, x, known.tolist()))
     most = call.most()
     asked = call.sizes(1, 0, most, joint=most)
     assert asked is not None
-    return broadcast(x, broadcast_shapes(x.type.shape, asked))
+    return broadcast(x, _expanded(call, x, asked))
+
+
+def _expanded(call: Call, x: Value, asked: Sequence[Dim]) -> list[Dim]:
+    """What an operand and the shape asked for broadcast to."""
+    dims = broadcast_shapes(x.type.shape, asked)
+    return held(call.graph, "expanded", dims, fits(asked, dims))
 
 
 @expansion("Tile")

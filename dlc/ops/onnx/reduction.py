@@ -128,7 +128,9 @@ def cumulate(call: Call, x: Value, axis: Value) -> Value:
     rank = x.type.rank
     if axis.constant is not None:
         return _cumulate(call, x, normal_axis(call, int(axis.constant.reshape(())), rank))
-    chosen = build.cast(build.reshape(axis, ()), DType.I64)
+    asked = call.sizes(1, -rank, rank - 1)
+    assert asked is not None
+    chosen = build.sizes(x, asked[0])
     result = _cumulate(call, x, 0)
     for at in range(1, rank):
         here = f"or_(eq(a0, {at}), eq(a0, {at - rank}))"

@@ -12,6 +12,7 @@ from dlc.ir.sizes import (
     bound_of,
     equal,
     floordiv,
+    less,
     low_of,
     maximum,
     minimum,
@@ -19,9 +20,9 @@ from dlc.ir.sizes import (
     select,
 )
 from dlc.ops.build import reshape, sizes
-from dlc.ops.onnx.axes import are_fixed, axes_of, axis_mask, normal_axis
+from dlc.ops.onnx.axes import are_fixed, axes_of, axis_mask, fixed_axes, normal_axis
 from dlc.ops.onnx.expansion import Call, expansion
-from dlc.ops.symbols import let, settled
+from dlc.ops.symbols import held, let, settled
 
 
 @expansion("Reshape")
@@ -37,16 +38,26 @@ def reshape_(call: Call, x: Value, *_: Value | None) -> Value:
     assert asked is not None
     if not call.attr("allowzero", 0):
         asked = let(call.graph, "asked", [_copied(x, i, dim) for i, dim in enumerate(asked)])
-    return reshape(x, settled(call.graph, "reshaped", _inferred(x, asked), most))
+    return reshape(x, settled(call.graph, "reshaped", _inferred(call, x, asked), most))
 
 
 def _copied(x: Value, axis: int, dim: Dim) -> Dim:
     """A size where 0 stands for that of the operand."""
-    return dim if axis >= x.type.rank else select(equal(dim, 0), x.type.shape[axis], dim)
+    if axis >= x.type.rank or _vanishes(x.type.shape[axis], dim):
+        return dim
+    return select(equal(dim, 0), x.type.shape[axis], dim)
 
 
-def _inferred(x: Value, shape: Sequence[Dim]) -> list[Dim]:
-    """Sizes where -1 stands for what is left of the operand's elements."""
+def _vanishes(own: Dim, dim: Dim) -> bool:
+    """Whether a size is sure to be 0 where another is, as one is a multiple of the other."""
+    if isinstance(own, int) or isinstance(dim, int):
+        return False
+    factor = floordiv(dim, own)
+    return own % dim == 0 or (isinstance(factor, int) and factor != 0 and factor * own == dim)
+
+
+def _inferred(call: Call, x: Value, shape: Sequence[Dim]) -> list[Dim]:
+    """Sizes where -1, of which there may be one, stands for what is left of the operand's elements."""
     if -1 in shape or all(low_of(dim) >= 0 for dim in shape):
         others = product(dim for dim in shape if dim != -1)
         return [floordiv(x.type.count, others) if dim == -1 else dim for dim in shape]
@@ -56,7 +67,12 @@ def _inferred(x: Value, shape: Sequence[Dim]) -> list[Dim]:
         (rest,) = let(
             x.graph, "rest", [minimum(rest * select(equal(dim, -1), 1, maximum(dim, 0)), most)]
         )
-    return [select(equal(dim, -1), floordiv(x.type.count, rest), dim) for dim in shape]
+    left = sum(equal(dim, -1) for dim in shape)
+    fits = [less(left, 2)]
+    if call.attr("allowzero", 0):  # of nothing anything may be left
+        fits.append(equal(left, 0) + 1 - equal(rest, 0))
+    dims = [select(equal(dim, -1), floordiv(x.type.count, rest), dim) for dim in shape]
+    return held(call.graph, "inferred", dims, fits)
 
 
 @expansion("Flatten")
@@ -87,22 +103,28 @@ def squeeze(call: Call, x: Value, *_: Value | None) -> Value:
     axes = axes_of(call, x.type.rank)
     if axes is None:
         axes = [axis for axis, dim in enumerate(x.type.shape) if dim == 1]
-    return reshape(x, without_axes(call, x.type.shape, axes))
+    return reshape(x, without_axes(call, x.type.shape, axes, ones=True))
 
 
-def without_axes(call: Call, shape: Sequence[Dim], axes: Sequence[Dim]) -> list[Dim]:
-    """A shape without the axes listed, whose sizes are 1."""
+def without_axes(call: Call, shape: Sequence[Dim], axes: Sequence[Dim],
+                 ones: bool = False) -> list[Dim]:  # fmt: skip
+    """A shape without the axes listed, whose sizes are 1, which is checked for ``ones``."""
     if are_fixed(axes):
-        return [dim for axis, dim in enumerate(shape) if axis not in axes]
+        kept = [dim for axis, dim in enumerate(shape) if axis not in axes]
+        return held(call.graph, "kept", kept, [equal(shape[a], 1) for a in fixed_axes(axes) if ones])
     mask = axis_mask(call, axes, len(shape))
     before: list[Dim] = [sum(mask[:axis]) for axis in range(len(shape))]
-    kept: list[Dim] = []
+    kept = []
     for position in range(len(shape) - len(axes)):
         dim: Dim = 0
         for axis, size in enumerate(shape):
             here = equal(axis - before[axis], position) * (1 - mask[axis])
             dim = select(here, size, dim)
         kept.append(dim)
+    fits = [equal(sum(mask), len(axes))]  # none is listed twice
+    if ones:
+        fits += [1 - listed + equal(dim, 1) for listed, dim in zip(mask, shape, strict=True)]
+    kept = held(call.graph, "kept", kept, fits)
     return settled(call.graph, "kept", kept, bound_of(product(shape)))
 
 
@@ -122,4 +144,5 @@ def unsqueeze(call: Call, x: Value, *_: Value | None) -> Value:
         for axis, size in enumerate(x.type.shape):
             dim = select(equal(taken, axis), size, dim)
         shape.append(select(mask[position], 1, dim))
+    shape = held(call.graph, "unsqueezed", shape, [equal(sum(mask), len(axes))])
     return reshape(x, settled(call.graph, "unsqueezed", shape, x.type.capacity))
