@@ -13,7 +13,7 @@ import math
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING
 
 _PLAIN = re.compile(r"[A-Za-z_]\w*", re.ASCII)
@@ -122,11 +122,16 @@ class Sum(Size):
 
     @property
     def low(self) -> int:
-        return self.constant + sum(min(_scaled(m, k)) for m, k in self.terms)
+        return _interval(self)[0]
 
     @property
     def bound(self) -> int:
-        return self.constant + sum(max(_scaled(m, k)) for m, k in self.terms)
+        return _interval(self)[1]
+
+    def ends(self) -> tuple[int, int]:
+        """The interval, from those of the parts."""
+        scaled = [_scaled(m, k) for m, k in self.terms]
+        return self.constant + sum(map(min, scaled)), self.constant + sum(map(max, scaled))
 
     def __str__(self) -> str:
         parts = []
@@ -148,13 +153,18 @@ class Apply(Size):
 
     @property
     def low(self) -> int:
-        return min(self._interval())
+        return _interval(self)[0]
 
     @property
     def bound(self) -> int:
-        return max(self._interval())
+        return _interval(self)[1]
 
-    def _interval(self) -> list[int]:
+    def ends(self) -> tuple[int, int]:
+        """The interval, from those of the arguments."""
+        found = self._candidates()
+        return min(found), max(found)
+
+    def _candidates(self) -> list[int]:
         ends = [(low_of(a), bound_of(a)) for a in self.arguments]
         if self.function in ("max", "min"):
             pick = max if self.function == "max" else min
@@ -170,6 +180,11 @@ class Apply(Size):
 
     def __str__(self) -> str:
         return f"{self.function}({', '.join(map(str, self.arguments))})"
+
+
+@lru_cache(maxsize=1 << 16)  # without it each level of a nest would double the work
+def _interval(size: Sum | Apply) -> tuple[int, int]:
+    return size.ends()
 
 
 #: meaning of each function in Python ints; ``select(c, a, b)`` is a when c is not zero

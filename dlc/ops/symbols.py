@@ -8,7 +8,7 @@ import numpy as np
 
 from dlc.errors import UnsupportedError, VerifyError
 from dlc.ir.graph import Graph, Value
-from dlc.ir.sizes import Symbol, bound_of, low_of, minimum, product, select
+from dlc.ir.sizes import Sum, Symbol, bound_of, low_of, minimum, product, select
 from dlc.ir.types import Dim
 from dlc.ops.build import constant, map_
 from dlc.ops.core.bind import Bind
@@ -77,9 +77,10 @@ def held(graph: Graph, name: str, dims: Sequence[Dim], conditions: Iterable[Dim]
 def let(graph: Graph, name: str, dims: Sequence[Dim], low: int | None = None) -> list[Dim]:
     """The dims under names of their own, so that what is computed from them stays short.
 
-    Ints and symbols stay as they are; ``low`` raises the lower bounds (a status where it does not hold).
+    Ints, symbols and multiples of products of symbols stay as they are; ``low`` raises the lower
+    bounds (a status where it does not hold).
     """
-    at = [i for i, dim in enumerate(dims) if not isinstance(dim, int | Symbol)]
+    at = [i for i, dim in enumerate(dims) if not _is_short(dim, low)]
     ends = [(low_of(dims[i]) if low is None else low, bound_of(dims[i])) for i in at]
     if not at:
         return list(dims)
@@ -87,3 +88,9 @@ def let(graph: Graph, name: str, dims: Sequence[Dim], low: int | None = None) ->
     graph.add(Let(symbols, tuple(dims[i] for i in at)))
     found = dict(zip(at, symbols, strict=True))
     return [found.get(i, dim) for i, dim in enumerate(dims)]
+
+
+def _is_short(dim: Dim, low: int | None) -> bool:
+    if isinstance(dim, Sum) and len(dim.terms) == 1 and low is None:
+        return not dim.constant and all(isinstance(a, Symbol) for m, _ in dim.terms for a in m)
+    return isinstance(dim, int | Symbol)

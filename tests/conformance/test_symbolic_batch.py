@@ -234,6 +234,15 @@ FAMILIES: dict[str, tuple[int, str, list[str]]] = {
             "o = LpNormalization<axis=1>(x)",
         ],
     ),
+    "attention": (
+        23,
+        "float[N,2,H,4] q, float[N,2,W,4] k, float[N,H,8] q3, float[N,W,8] k3",
+        [
+            "o = Attention(q, k, k)",
+            "o = Attention<q_num_heads=2, kv_num_heads=2>(q3, k3, k3)",
+            "o = Attention<is_causal=1>(q, q, q)",
+        ],
+    ),
     "sampling": (
         20,
         "float[N,2,H,W] x, float[N,H,5,2] g, float[N,8,H,W] moves, float[N,4,H,W] share",

@@ -53,5 +53,9 @@ def resolve_pads(window: Window, image: Sequence[Dim]) -> Dims:
     if not window.auto_pad.startswith("SAME"):
         return window.pads
     each = zip(image, window.strides, window.spread, strict=True)
-    total = [maximum((ceildiv(size, s) - 1) * s + spread - size, 0) for size, s, spread in each]
+    total: list[Dim] = []
+    for size, step, spread in each:
+        needed = (ceildiv(size, step) - 1) * step + spread - size
+        # never negative where windows overlap or touch: the result's size stays in normal form
+        total.append(needed if spread >= step else maximum(needed, 0))
     return split(total, window.auto_pad == "SAME_UPPER")
