@@ -31,6 +31,12 @@ LARGE = "mobilenetv2 mobilenetv3_small squeezenet1_1 resnet18 resnet50 yolov4_ti
 BOUNDS = {"lenet5": 23.0, "mnist_cnn": 61.25, "resnet8_cifar": 192, "dscnn_kws": 62.5, "mobilenetv1_025_96": 216,
           "mobilenetv2": 5880, "resnet50": 7056, "squeezenet1_1": 3836.5, "yolov4_tiny": 10816}  # fmt: skip
 
+#: arena of -O2 beside that of -Os, where large values have channels that do not fill blocks of 16;
+#: everywhere else at most 1.15
+GROWTH = {"lenet5": 2.7, "asl_alvinwan": 2.7, "lenet_openvino": 2.7, "mnist8_cntk": 2.0,
+          "blazeface_front": 1.85, "cifar_winml_classifier": 1.45, "mobilenetv1_025_96": 1.35,
+          "tiny_vww_float": 1.35, "fastestdet": 1.35}  # fmt: skip
+
 
 @pytest.fixture(scope="session")
 def large(shared: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -66,9 +72,12 @@ def reference(path: Path) -> tuple[dict[str, np.ndarray], dict[str, np.ndarray]]
 @pytest.mark.parametrize("name", NAMES)
 def test_agrees_with_onnxruntime_in_the_least_memory(name: str, shared: Path, large: Path) -> None:
     path = find(name, shared, large)
-    report = api.check(path)
-    assert report.ok, "\n".join(report.lines())
-    assert report.arena_bytes == report.lower_bound
+    fast, report = api.check(path), api.check(path, passes="Os")
+    for found in (fast, report):
+        assert found.ok, "\n".join(found.lines())
+        assert found.arena_bytes == found.lower_bound
+    growth = GROWTH.get(name.partition("/")[2], 1.15)
+    assert fast.arena_bytes <= growth * report.arena_bytes
     bound = BOUNDS.get(name.removeprefix("zoo/")) if name.startswith("zoo/") else None
     if bound is not None:
         assert report.peak_bytes_with_io <= bound * 1024
