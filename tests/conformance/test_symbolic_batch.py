@@ -30,7 +30,7 @@ def whole(*numbers: int) -> np.ndarray:
     return np.array(numbers, np.int64)
 
 
-CONSTANTS: dict[str, np.ndarray] = {
+CONSTANTS: dict[str, Any] = {
     "axis0": whole(0), "axis1": whole(1), "two": np.float32(2.0), "k": whole(2), "low": np.float32(-0.5),
     "high": np.float32(0.5), "parts": whole(1, 2), "flat": whole(0, -1), "tiles": whole(2, 1, 3),
     "wide": whole(2, 1, 3, 4), "index": whole(0, 0, -1), "border": whole(0, 1, 2, 0, 2, 1),
