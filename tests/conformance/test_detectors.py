@@ -127,7 +127,7 @@ def test_sanitizers_find_nothing(detector: str, memory: str, tmp_path: Path) -> 
             vectors=(arrays, expected_of(detector, arrays)),
         )  # fmt: skip
         program = build_executable(
-            sorted(folder.glob("*.c")), flags=(*STRICT, "-DDLC_POISON"), sanitize=True,
+            sorted(folder.glob("*.c")), flags=("-std=c99", "-DDLC_POISON"), sanitize=True,
             out=folder / "selftest",
         )  # fmt: skip
         done = subprocess.run([program], capture_output=True, text=True, check=False)

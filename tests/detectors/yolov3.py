@@ -72,8 +72,8 @@ def decode(
     middle = net.op(
         "Div", net.op("Add", net.op("Sigmoid", net.span(cells, 4, 0, 2)), corner), extents
     )
-    sizes = np.array(anchors, np.float32) / SIZE
-    sizes = net.op("Mul", net.op("Exp", net.span(cells, 4, 2, 4)), sizes.reshape(1, 1, 1, 3, 2))
+    priors = (np.array(anchors, np.float32) / SIZE).reshape(1, 1, 1, 3, 2)
+    sizes = net.op("Mul", net.op("Exp", net.span(cells, 4, 2, 4)), priors)
     sure = net.op("Sigmoid", net.span(cells, 4, 4, 5))
     scores = net.op("Mul", sure, net.op("Sigmoid", net.span(cells, 4, 5, 5 + CLASSES)))
 
