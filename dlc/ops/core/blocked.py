@@ -160,8 +160,9 @@ class BlockedOperator(WithEpilogue):
         n, _, height, width, _ = dims
         if flat:
             height, width = 1, height * width
-        pixels = -(-width // -(-width // PIXELS))
-        lines = min(height, lines, PIXELS // pixels) if pixels == width else 1
+        pixels = _divisor(width, PIXELS) or -(-width // -(-width // PIXELS))
+        most = min(height, lines, PIXELS // pixels) if pixels == width else 1
+        lines = max(n for n in range(1, most + 1) if height % n == 0)
         for y, down, tall in _cut(height, lines):
             for x, across, wide in _cut(width, pixels):
                 yield Spot((n, down, across), tall, wide, y, x)
@@ -293,6 +294,15 @@ def _with_index(argument: Argument, change: Callable[[Affine], Affine]) -> Argum
     if isinstance(argument, Access):
         return Access(argument.buffer, change(argument.index))
     return Index(change(argument.value)) if isinstance(argument, Index) else argument
+
+
+def _divisor(extent: int, most: int) -> int:
+    """The largest size of tiles that leave no remainder, which would read all weights again.
+
+    0 where tiles would have less than half of what they may.
+    """
+    sizes = [n for n in range(min(extent, most), 0, -1) if extent % n == 0]
+    return sizes[0] if sizes[0] >= min(extent, most // 2) else 0
 
 
 def _cut(extent: int, step: int) -> Iterator[tuple[int, int, int]]:
