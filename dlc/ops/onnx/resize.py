@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
+
+import numpy as np
 
 from dlc.ir.graph import Value
 from dlc.ir.operator import Array
 from dlc.ir.sizes import bound_of, floordiv
 from dlc.ir.types import Dim, DType
-from dlc.ops.build import cast, constant, map_, resample, reshape, sizes, slice_
+from dlc.ops.build import cast, concat, constant, map_, resample, reshape, sizes, slice_
 from dlc.ops.onnx import resize_run_time as run_time
 from dlc.ops.onnx import resize_tables as tables
 from dlc.ops.onnx.elementwise import compute
@@ -58,7 +61,7 @@ def _axes(call: Call, x: Value) -> dict[int, _Plan]:
         # what another policy asks for is no size of the result
         loose = policy != "stretch" or call.known(3) is not None
         most = [_MANY if loose else call.bound(0, axis) for axis in listed]
-        counts = call.sizes(3, 0, most)
+        counts = call.sizes(3, 0, most, joint=None if loose else call.most())
     scales: list[float | Value]
     if counts is not None:
         scales = [_ratio(x, *pair) for pair in zip(counts, extents, strict=True)]
@@ -68,12 +71,15 @@ def _axes(call: Call, x: Value) -> dict[int, _Plan]:
     else:
         policy = "stretch"
         scales = _numbers(call, 2 if modern else 1, call.attr("scales"), len(listed))
+    if counts is None and not all(
+        0 < scale < math.inf for scale in scales if isinstance(scale, float)
+    ):
+        raise call.unsupported(f"a scale among {scales}")
     if call.op.types:
         counts = [call.types[0].shape[axis] for axis in listed]
     elif counts is None:
         shift = "" if policy == "stretch" else " + 0.5"
-        counts = [_count(call, x, axis, scale, shift)
-                  for axis, scale in zip(listed, scales, strict=True)]  # fmt: skip
+        counts = _counts(call, x, listed, scales, shift)
     crop = call.attr("coordinate_transformation_mode", "asymmetric") == "tf_crop_and_resize"
     roi: list[float | Value] = []
     if crop and _operand(call, 1) is not None:
@@ -141,20 +147,32 @@ def _extreme(function: str, scales: Sequence[float | Value]) -> float | Value:
     return result
 
 
-def _count(call: Call, x: Value, axis: int, scale: float | Value, shift: str) -> Dim:
-    """How many elements a scale makes of an axis: the product in f32, rounded down."""
-    extent = x.type.shape[axis]
-    if isinstance(scale, float):
-        exact = Fraction(scale)
-        if not shift and exact.denominator <= _EXACT:
-            return floordiv(extent * exact.numerator, exact.denominator)
-        most = int(bound_of(extent) * scale) + 1
-    else:
-        most = call.bound(0, axis)
-    wide = cast(sizes(x, extent), DType.F32)
-    count = compute(f"i64(floor(a0 * a1{shift}))", wide, _scalar(x, scale))
-    (found,) = bound_sizes(count, "resized", 0, most)
-    return found
+def _counts(call: Call, x: Value, axes: Sequence[int], scales: Sequence[float | Value],
+            shift: str) -> list[Dim]:  # fmt: skip
+    """How many elements the scales make of the axes: the products in f32, rounded down."""
+    found: dict[int, Dim] = {}
+    bounds, values = [], []
+    for axis, scale in zip(axes, scales, strict=True):
+        extent = x.type.shape[axis]
+        exact = Fraction(scale) if isinstance(scale, float) else None
+        if exact is not None and not shift and exact.denominator <= _EXACT:
+            found[axis] = floordiv(extent * exact.numerator, exact.denominator)
+            continue
+        if isinstance(extent, int) and isinstance(scale, float):
+            product = np.float32(extent) * np.float32(scale)
+            found[axis] = math.floor(product + 0.5 if shift else product)
+            continue
+        wide = cast(sizes(x, extent), DType.F32)
+        count = compute(f"i64(floor(a0 * a1{shift}))", wide, _scalar(x, scale))
+        values.append(reshape(count, [1]))
+        bounds.append(
+            int(bound_of(extent) * scale) + 1 if isinstance(scale, float) else call.bound(0, axis)
+        )
+    if values:
+        joint = call.most() if any(isinstance(scale, Value) for scale in scales) else None
+        made = iter(bound_sizes(concat(values, 0), "resized", 0, bounds, joint=joint))
+        found |= {axis: next(made) for axis in axes if axis not in found}
+    return [found[axis] for axis in axes]
 
 
 def _nearest(call: Call, x: Value, axes: Mapping[int, _Plan], positions: _Positions) -> Value:
