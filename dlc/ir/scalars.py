@@ -46,7 +46,7 @@ def _integer_safe_pow(a: Array, b: Array) -> Array:
     if np.issubdtype(np.asarray(a).dtype, np.inexact):
         return np.power(a, b)
     # a negative exponent gives 1 / a**-b truncated: 0, but for a of 1 and -1
-    power = np.power(a, np.abs(b))
+    power = np.power(a, np.where(b < 0, b & 1, b))
     return np.where((b < 0) & (np.abs(a) != 1), np.zeros_like(power), power)
 
 

@@ -123,6 +123,7 @@ def max_unpool(call: Call, x: Value, indices: Value, shape: Value | None = None)
     inner = [*x.shape[:2], *image]
     zeros = constant(x, np.zeros(math.prod(inner)), x.type.dtype)
     places = cast(reshape(indices, [-1]), DType.I64)
+    places = map_(f"select(lt(a0, 0), {math.prod(inner)}, a0)", places)  # none counts from the end
     result = reshape(scatter("set", zeros, places, reshape(x, [-1])), inner)
     whole = call.stated()
     call.sizes(2, whole, whole)

@@ -152,8 +152,8 @@ def reverse_sequence(call: Call, x: Value, lengths: Value) -> Value:
     time, batch = int(call.attr("time_axis")), int(call.attr("batch_axis"))
     shape = x.type.shape
     positions = grid(x, shape[:2])
-    limits = [1, 1]
-    limits[batch] = -1
+    limits: list[Dim] = [1, 1]
+    limits[batch] = shape[batch]
     ends = cast(reshape(lengths, limits), DType.I64)
     reversed_ = "select(lt(a0, a1), a1 - 1 - a0, a0)"
     outside = "or_(lt(a1, 0), lt(a2, a1))"  # no such length: an index out of range
