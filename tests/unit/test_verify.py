@@ -14,6 +14,7 @@ from dlc.ir import verify as module
 from dlc.ir.expr import parse_expr
 from dlc.ir.graph import Graph, Value
 from dlc.ir.operator import Input, Output
+from dlc.ir.signature import Signature
 from dlc.ir.types import DType, Symbol, TensorType
 from dlc.ir.verify import verify
 from dlc.ops.core.map import Map
@@ -110,6 +111,10 @@ def bad_region(graph: Graph) -> None:
     op_of(region_of(graph), "inner").op.types = (F32.with_shape([5]),)
 
 
+def foreign_signature(graph: Graph) -> None:
+    graph.signature = Signature((("x", "x"),), (("z", "elsewhere"),))
+
+
 BREAKS: list[tuple[Callable[[Graph], None], str]] = [
     (foreign_operand, r"map 'sum'.*\(G2\)"),
     (captured_operand, r"Loop 'again': region 'body': op 1 map 'inner': operand 1 .*\(G1\) \(G8\)"),
@@ -123,6 +128,7 @@ BREAKS: list[tuple[Callable[[Graph], None], str]] = [
     (same_outputs, r"two outputs named 'z' \(G5\)"),
     (too_many_types, r"'again': 1 results, 2 types \(G6\)"),
     (negative_bound, r"'again': f32\[N<=-1\] has a negative size \(G6\)"),
+    (foreign_signature, r"the signature of graph 'g' names other tensors \(G9\)"),
     (wrong_type, r"op \d+ map 'sum': has types f64\[4\], inferred f32\[4\] \(G7\)"),
     (bad_operands, r"op \d+ map 'sum': map: a1 of 1 operands \(C1\)"),
     (
