@@ -86,7 +86,7 @@ def inputs(draw: Any, given: Case) -> Arrays:
     size = st.integers(0, MOST) | st.integers(0, MOST) | st.integers(0, MOST + 1)
     found = {name: draw(size) for name in named}
     if draw(st.booleans()):  # those of one size agree more often
-        found = {name: found[named[0]] for name in named}
+        found = dict.fromkeys(named, found[named[0]])
     arrays: Arrays = {}
     for name, dims in given.shapes.items():
         shape = tuple(found.get(d, d) if isinstance(d, str) else d for d in dims)
@@ -213,343 +213,143 @@ padding = st.integers(0, 2) | st.integers(-2, 2) | numbers
 I64, I32, BOOL = np.int64, np.int32, np.bool_
 KIND = TensorProto
 
+# fmt: off
 SHAPES = [
-    case(
-        "Range",
-        {"start": (), "limit": (), "delta": ()},
-        result=KIND.INT64,
-        values={n: numbers for n in ("start", "limit", "delta")},
-        elements=span,
-        oracle=numbered,
-    ),
-    case(
-        "Reshape",
-        {"x": ("N", 4), "shape": (3,)},
-        elements=lambda a: product(a["shape"]),
-        oracle=careless_unless(lambda a: a["shape"][2:] != 0),  # of no axis, says onnxruntime
-        values={"shape": st.sampled_from([-1, 0, 1, 2, 4]) | numbers},
-    ),
-    case(
-        "Reshape",
-        {"x": ("N", 4), "shape": (2,)},
-        allowzero=1,
-        elements=lambda a: product(a["shape"]),
-        values={"shape": st.sampled_from([-1, 0, 1, 2, 4]) | numbers},
-        oracle=reshaped,
-    ),
-    case(
-        "Expand",
-        {"x": ("N", 1), "shape": (3,)},
-        values={"shape": numbers},
-        elements=lambda a: product(a["shape"]) * max(len(a["x"]), 1),
-    ),
-    case(
-        "Slice",
-        {"x": ("N", 4), "starts": (2,), "ends": (2,), "axes": (2,), "steps": (2,)},
-        values={"starts": numbers, "ends": numbers, "axes": axis_values(2), "steps": numbers},
-        # onnxruntime alone takes the greatest number for "back to the beginning"
-        oracle=careless_unless(lambda a: (a["ends"] < GREATEST) | (a["steps"] > 0)),
-    ),
-    case(
-        "Slice",
-        {"x": ("N", "M"), "starts": (2,), "ends": (2,)},
-        values={"starts": numbers, "ends": numbers},
-    ),
-    case(
-        "Tile",
-        {"x": ("N", 2), "repeats": (2,)},
-        values={"repeats": numbers},
-        elements=lambda a: product(a["repeats"]) * max(a["x"].size, 1),
-    ),
-    case(
-        "Split",
-        {"x": ("N", 2), "split": (3,)},
-        values={"split": st.integers(0, 2) | numbers},
-        outputs=3,
-    ),
+    case("Range", {"start": (), "limit": (), "delta": ()}, result=KIND.INT64,
+         values=dict.fromkeys(("start", "limit", "delta"), numbers), elements=span,
+         oracle=numbered),
+    # of no axis, says onnxruntime
+    case("Reshape", {"x": ("N", 4), "shape": (3,)}, elements=lambda a: product(a["shape"]),
+         oracle=careless_unless(lambda a: a["shape"][2:] != 0), values={"shape":
+         st.sampled_from([-1, 0, 1, 2, 4]) | numbers}),
+    case("Reshape", {"x": ("N", 4), "shape": (2,)}, allowzero=1, elements=lambda a:
+         product(a["shape"]), values={"shape": st.sampled_from([-1, 0, 1, 2, 4]) | numbers},
+         oracle=reshaped),
+    case("Expand", {"x": ("N", 1), "shape": (3,)}, values={"shape": numbers}, elements=lambda
+         a: product(a["shape"]) * max(len(a["x"]), 1)),
+    # onnxruntime alone takes the greatest number for "back to the beginning"
+    case("Slice", {"x": ("N", 4), "starts": (2,), "ends": (2,), "axes": (2,), "steps": (2,)},
+         values={"starts": numbers, "ends": numbers, "axes": axis_values(2), "steps": numbers},
+         oracle=careless_unless(lambda a: (a["ends"] < GREATEST) | (a["steps"] > 0))),
+    case("Slice", {"x": ("N", "M"), "starts": (2,), "ends": (2,)}, values={"starts": numbers,
+         "ends": numbers}),
+    case("Tile", {"x": ("N", 2), "repeats": (2,)}, values={"repeats": numbers}, elements=lambda
+         a: product(a["repeats"]) * max(a["x"].size, 1)),
+    case("Split", {"x": ("N", 2), "split": (3,)}, values={"split": st.integers(0, 2) |
+         numbers}, outputs=3),
     case("Squeeze", {"x": (1, "N", 1), "axes": (1,)}, values={"axes": axis_values(3)}),
     case("Unsqueeze", {"x": ("N", 2), "axes": (2,)}, values={"axes": axis_values(4)}),
-    case(
-        "ConstantOfShape",
-        {"shape": (2,)},
-        values={"shape": numbers},
-        elements=lambda a: product(a["shape"]),
-    ),
+    case("ConstantOfShape", {"shape": (2,)}, values={"shape": numbers}, elements=lambda a:
+         product(a["shape"])),
     case("EyeLike", {"x": ("N", "M")}, k=2),
     case("Trilu", {"x": ("N", 4), "k": ()}, values={"k": numbers}),
     case("Trilu", {"x": ("N", "M"), "k": ()}, values={"k": numbers}, upper=0),
-    case(
-        "CumSum",
-        {"x": ("N", 3), "axis": ()},
-        values={"axis": axis_values(2)},
-        exclusive=1,
-        oracle=cumulated,
-    ),
+    case("CumSum", {"x": ("N", 3), "axis": ()}, values={"axis": axis_values(2)}, exclusive=1,
+         oracle=cumulated),
     case("Add", {"x": ("N", 3), "y": ("M", 3)}),
     case("Where", {"c": ("N", 1), "x": ("M", 3), "y": ("K", 3)}, dtypes={"c": BOOL}),
-    case(
-        "Concat",
-        {"x": ("N", "M"), "y": ("K", "L")},
-        axis=0,
-        oracle=lambda a: [np.concatenate([a["x"], a["y"]])],
-    ),
+    case("Concat", {"x": ("N", "M"), "y": ("K", "L")}, axis=0, oracle=lambda a:
+         [np.concatenate([a["x"], a["y"]])]),
     case("MatMul", {"x": ("N", "M"), "y": ("K", 2)}),
-    case(
-        "ReduceSum",
-        {"x": ("N", 3, 2), "axes": (2,)},
-        values={"axes": axis_values(3)},
-        oracle=reduced(np.sum, keepdims=True),
-    ),
-    case(
-        "ReduceMean",
-        {"x": ("N", 3, 2), "axes": (1,)},
-        values={"axes": axis_values(3)},
-        keepdims=0,
-        oracle=reduced(mean),
-    ),
-    case(
-        "ReduceMax",
-        {"x": ("N", 3, 2), "axes": (2,)},
-        values={"axes": axis_values(3)},
-        keepdims=0,
-        oracle=reduced(np.max, initial=-np.inf),
-    ),
-    case(
-        "ReduceLogSumExp",
-        {"x": ("N", 2), "axes": (1,)},
-        values={"axes": axis_values(2)},
-        oracle=reduced(np.logaddexp.reduce, keepdims=True),
-    ),
+    case("ReduceSum", {"x": ("N", 3, 2), "axes": (2,)}, values={"axes": axis_values(3)},
+         oracle=reduced(np.sum, keepdims=True)),
+    case("ReduceMean", {"x": ("N", 3, 2), "axes": (1,)}, values={"axes": axis_values(3)},
+         keepdims=0, oracle=reduced(mean)),
+    case("ReduceMax", {"x": ("N", 3, 2), "axes": (2,)}, values={"axes": axis_values(3)},
+         keepdims=0, oracle=reduced(np.max, initial=-np.inf)),
+    case("ReduceLogSumExp", {"x": ("N", 2), "axes": (1,)}, values={"axes": axis_values(2)},
+         oracle=reduced(np.logaddexp.reduce, keepdims=True)),
 ]
 FOUND = [
-    case(
-        "NonZero",
-        {"x": ("N", 3)},
-        result=KIND.INT64,
-        values={"x": strange},
-        dtypes={"x": np.float32},
-    ),
-    case(
-        "NonZero",
-        {"x": ("N", "M", 2)},
-        result=KIND.INT64,
-        dtypes={"x": BOOL},
-        values={"x": st.booleans() | st.just(True)},
-    ),
-    case(
-        "Compress",
-        {"x": ("N", 3), "c": ("M",)},
-        dtypes={"c": BOOL},
-        axis=0,
-        values={"c": st.booleans()},
-    ),
+    case("NonZero", {"x": ("N", 3)}, result=KIND.INT64, values={"x": strange}, dtypes={"x":
+         np.float32}),
+    case("NonZero", {"x": ("N", "M", 2)}, result=KIND.INT64, dtypes={"x": BOOL}, values={"x":
+         st.booleans() | st.just(True)}),
+    case("Compress", {"x": ("N", 3), "c": ("M",)}, dtypes={"c": BOOL}, axis=0, values={"c":
+         st.booleans()}),
     case("Compress", {"x": ("N", 3), "c": ("M",)}, dtypes={"c": BOOL}, values={"c": st.booleans()}),
-    case(
-        "Unique",
-        {"x": ("N", 2)},
-        outputs=4,
-        dtypes={"x": I64},
-        result=KIND.INT64,
-        axis=0,
-        values={"x": st.integers(0, 1) | edges},
-    ),
-    case(
-        "Unique",
-        {"x": ("N", "M")},
-        outputs=4,
-        sorted=0,
-        values={"x": st.integers(-1, 2)},
-        dtypes={"x": np.float32},
-    ),
-    case(
-        "NonMaxSuppression",
-        {"boxes": (1, "N", 4), "scores": (1, 2, "M"), "most": (1,), "overlap": (1,), "least": (1,)},
-        result=KIND.INT64,
-        dtypes={n: np.float32 for n in ("boxes", "scores", "overlap", "least")},
-        values={
-            "boxes": strange,
-            "scores": strange,
-            "most": numbers,
-            "overlap": st.sampled_from([0.0, 0.25, 0.5, 1.0]),
-            "least": st.sampled_from([0.0, -1.0, 0.5, 2.0]),
-        },
-    ),
-    case(
-        "NonMaxSuppression",
-        {"boxes": ("B", "N", 4), "scores": ("B", 1, "N"), "most": (1,)},
-        result=KIND.INT64,
-        dtypes={"boxes": np.float32, "scores": np.float32},
-        values={"boxes": st.integers(-2, 2), "scores": st.integers(0, 3), "most": numbers},
-        center_point_box=1,
-    ),
-    case(
-        "TopK",
-        {"x": ("N", 3), "k": (1,)},
-        outputs=2,
-        axis=0,
-        values={"k": numbers},
-        oracle=lambda a: best(a, 0, -1),
-    ),
-    case(
-        "TopK",
-        {"x": (2, "N"), "k": (1,)},
-        outputs=2,
-        largest=0,
-        values={"k": numbers},
-        oracle=lambda a: best(a, 1, 1),
-    ),
+    case("Unique", {"x": ("N", 2)}, outputs=4, dtypes={"x": I64}, result=KIND.INT64, axis=0,
+         values={"x": st.integers(0, 1) | edges}),
+    case("Unique", {"x": ("N", "M")}, outputs=4, sorted=0, values={"x": st.integers(-1, 2)},
+         dtypes={"x": np.float32}),
+    case("NonMaxSuppression", {"boxes": (1, "N", 4), "scores": (1, 2, "M"), "most": (1,),
+         "overlap": (1,), "least": (1,)}, result=KIND.INT64, dtypes=dict.fromkeys(("boxes",
+         "scores", "overlap", "least"), np.float32), values={"boxes": strange, "scores":
+         strange, "most": numbers, "overlap": st.sampled_from([0.0, 0.25, 0.5, 1.0]), "least":
+         st.sampled_from([0.0, -1.0, 0.5, 2.0])}),
+    case("NonMaxSuppression", {"boxes": ("B", "N", 4), "scores": ("B", 1, "N"), "most": (1,)},
+         result=KIND.INT64, dtypes={"boxes": np.float32, "scores": np.float32},
+         values={"boxes": st.integers(-2, 2), "scores": st.integers(0, 3), "most": numbers},
+         center_point_box=1),
+    case("TopK", {"x": ("N", 3), "k": (1,)}, outputs=2, axis=0, values={"k": numbers},
+         oracle=lambda a: best(a, 0, -1)),
+    case("TopK", {"x": (2, "N"), "k": (1,)}, outputs=2, largest=0, values={"k": numbers},
+         oracle=lambda a: best(a, 1, 1)),
     case("ArgMax", {"x": ("N", 3)}, axis=0, result=KIND.INT64),
 ]
 INDEXED = [
-    case(
-        "OneHot",
-        {"i": ("N",), "depth": (), "v": (2,)},
-        axis=0,
-        names="i depth v",
-        values={"i": numbers, "depth": numbers},
-        elements=lambda a: max(int(a["depth"]), 0) * max(a["i"].size, 1),
-    ),
+    case("OneHot", {"i": ("N",), "depth": (), "v": (2,)}, axis=0, names="i depth v",
+         values={"i": numbers, "depth": numbers}, elements=lambda a: max(int(a["depth"]), 0) *
+         max(a["i"].size, 1)),
     case("Gather", {"x": ("N", 3), "i": ("M", 2)}, values={"i": indices(MOST)}),
     case("Gather", {"x": (2, 4), "i": ("M",)}, values={"i": indices(4)}, axis=1),
     case("GatherElements", {"x": (3, 4), "i": (2, 4)}, values={"i": indices(3)}),
     case("GatherND", {"x": (3, 4), "i": (2, 2)}, values={"i": indices(3)}),
     case("GatherND", {"x": (3, 4), "i": (3, 1)}, values={"i": indices(4)}, batch_dims=1),
-    case(
-        "ScatterElements",
-        {"x": (3, 4), "i": (2, 4), "u": (2, 4)},
-        values={"i": indices(3)},
-        reduction="add",
-    ),
-    case(
-        "ScatterElements",
-        {"x": (3, 4), "i": (1, 2), "u": (1, 2)},
-        values={"i": indices(4)},
-        axis=1,
-        reduction="max",
-    ),
-    case(
-        "ScatterND",
-        {"x": (3, 4), "i": (2, 2), "u": (2,)},
-        values={"i": indices(3)},
-        reduction="mul",
-    ),
+    case("ScatterElements", {"x": (3, 4), "i": (2, 4), "u": (2, 4)}, values={"i": indices(3)},
+         reduction="add"),
+    case("ScatterElements", {"x": (3, 4), "i": (1, 2), "u": (1, 2)}, values={"i": indices(4)},
+         axis=1, reduction="max"),
+    case("ScatterND", {"x": (3, 4), "i": (2, 2), "u": (2,)}, values={"i": indices(3)},
+         reduction="mul"),
     case("ScatterND", {"x": (3, 4), "i": (1, 1), "u": (1, 4)}, values={"i": indices(3)}),
     case("ReverseSequence", {"x": (4, 2, 3), "n": (2,)}, values={"n": numbers}),
-    case(
-        "ReverseSequence",
-        {"x": ("N", 4), "n": ("M",)},
-        values={"n": numbers},
-        batch_axis=0,
-        time_axis=1,
-    ),
+    case("ReverseSequence", {"x": ("N", 4), "n": ("M",)}, values={"n": numbers}, batch_axis=0,
+         time_axis=1),
     case("GatherElements", {"x": ("N", 4), "i": ("M", 4)}, values={"i": indices(3)}),
     case("GatherND", {"x": ("N", "M"), "i": ("K", 2)}, values={"i": indices(3)}),
     case("ScatterND", {"x": ("N", 4), "i": ("K", 1), "u": ("K", 4)}, values={"i": indices(3)}),
-    case(
-        "ScatterElements", {"x": ("N", 4), "i": ("M", 2), "u": ("M", 2)}, values={"i": indices(3)}
-    ),
+    case("ScatterElements", {"x": ("N", 4), "i": ("M", 2), "u": ("M", 2)}, values={"i":
+         indices(3)}),
 ]
 MOVED = [
     case("Pad", {"x": ("N", 3), "pads": (4,)}, values={"pads": padding}, elements=padded_to),
-    case(
-        "Pad",
-        {"x": ("N", 3), "pads": (4,)},
-        values={"pads": padding},
-        elements=padded_to,
-        mode="edge",
-        oracle=careless_unless(lambda a: a["pads"] >= 0),
-    ),
-    case(
-        "Pad",
-        {"x": ("N", 3), "pads": (4,)},
-        values={"pads": padding},
-        elements=padded_to,
-        mode="reflect",
-        oracle=careless_unless(  # how often to reflect, nobody says
-            lambda a: (a["pads"] >= 0) & (a["pads"] < [*a["x"].shape] * 2)
-        ),
-    ),
-    case(
-        "Resize",
-        {"x": (1, 1, "N", 3), "sizes": (2,)},
-        names="x - - sizes",
-        mode="linear",
-        axes=[2, 3],
-        values={"sizes": st.integers(1, 4) | numbers},
-        elements=lambda a: product(a["sizes"]),
-        oracle=careless_unless(lambda a: a["sizes"] > 0),
-    ),
-    case(
-        "Resize",
-        {"x": (1, 1, "N", 3), "scales": (2,)},
-        names="x - scales",
-        axes=[2, 3],
-        dtypes={"scales": np.float32},
-        elements=scaled_to,
-        values={"scales": st.sampled_from([0.5, 2.0, 1.0]) | strange},
-        oracle=careless_unless(lambda a: a["scales"] > 0),
-    ),
-    case(
-        "CenterCropPad",
-        {"x": ("N", 3), "shape": (2,)},
-        values={"shape": numbers},
-        elements=lambda a: product(a["shape"]),
-        oracle=only_if(lambda a: a["shape"] >= 0),
-    ),
-    case(
-        "GridSample",
-        {"x": (1, 1, 3, "N"), "grid": (1, "M", 2, 2)},
-        values={"grid": strange},
-        dtypes={"grid": np.float32},
-        oracle=careless_unless(lambda a: a["x"].size and np.all(np.abs(a["grid"]) < 4)),
-    ),
-    case(
-        "GridSample",
-        {"x": (1, 1, 3, 4), "grid": (1, 2, 2, 2)},
-        values={"grid": strange},
-        dtypes={"grid": np.float32},
-        mode="nearest",
-        padding_mode="reflection",
-        oracle=careless_unless(lambda a: np.abs(a["grid"]) <= 1),
-    ),
-    case(
-        "RoiAlign",
-        {"x": (2, 1, 4, 4), "rois": (2, 4), "b": (2,)},
-        output_height=2,
-        output_width=2,
-        values={"rois": strange, "b": indices(2)},
-        dtypes={"rois": np.float32},
-        oracle=careless_unless(lambda a: np.abs(a["rois"]) < 1e9),
-    ),
-    case(
-        "MaxRoiPool",
-        {"x": (2, 1, 4, 4), "rois": (2, 5)},
-        pooled_shape=[2, 2],
-        values={"rois": strange},
-        dtypes={"rois": np.float32},
-    ),
-    case(
-        "MaxUnpool",
-        {"x": (1, 1, 2, 2), "i": (1, 1, 2, 2)},
-        kernel_shape=[2, 2],
-        strides=[2, 2],
-        values={"i": indices(16)},
-    ),
+    case("Pad", {"x": ("N", 3), "pads": (4,)}, values={"pads": padding}, elements=padded_to,
+         mode="edge", oracle=careless_unless(lambda a: a["pads"] >= 0)),
+    # how often to reflect, nobody says
+    case("Pad", {"x": ("N", 3), "pads": (4,)}, values={"pads": padding}, elements=padded_to,
+         mode="reflect", oracle=careless_unless(lambda a: (a["pads"] >= 0) & (a["pads"] <
+         [*a["x"].shape] * 2))),
+    case("Resize", {"x": (1, 1, "N", 3), "sizes": (2,)}, names="x - - sizes", mode="linear",
+         axes=[2, 3], values={"sizes": st.integers(1, 4) | numbers}, elements=lambda a:
+         product(a["sizes"]), oracle=careless_unless(lambda a: a["sizes"] > 0)),
+    case("Resize", {"x": (1, 1, "N", 3), "scales": (2,)}, names="x - scales", axes=[2, 3],
+         dtypes={"scales": np.float32}, elements=scaled_to, values={"scales":
+         st.sampled_from([0.5, 2.0, 1.0]) | strange}, oracle=careless_unless(lambda a:
+         a["scales"] > 0)),
+    case("CenterCropPad", {"x": ("N", 3), "shape": (2,)}, values={"shape": numbers},
+         elements=lambda a: product(a["shape"]), oracle=only_if(lambda a: a["shape"] >= 0)),
+    case("GridSample", {"x": (1, 1, 3, "N"), "grid": (1, "M", 2, 2)}, values={"grid": strange},
+         dtypes={"grid": np.float32}, oracle=careless_unless(lambda a: a["x"].size and
+         np.all(np.abs(a["grid"]) < 4))),
+    case("GridSample", {"x": (1, 1, 3, 4), "grid": (1, 2, 2, 2)}, values={"grid": strange},
+         dtypes={"grid": np.float32}, mode="nearest", padding_mode="reflection",
+         oracle=careless_unless(lambda a: np.abs(a["grid"]) <= 1)),
+    case("RoiAlign", {"x": (2, 1, 4, 4), "rois": (2, 4), "b": (2,)}, output_height=2,
+         output_width=2, values={"rois": strange, "b": indices(2)}, dtypes={"rois":
+         np.float32}, oracle=careless_unless(lambda a: np.abs(a["rois"]) < 1e9)),
+    case("MaxRoiPool", {"x": (2, 1, 4, 4), "rois": (2, 5)}, pooled_shape=[2, 2],
+         values={"rois": strange}, dtypes={"rois": np.float32}),
+    case("MaxUnpool", {"x": (1, 1, 2, 2), "i": (1, 1, 2, 2)}, kernel_shape=[2, 2], strides=[2,
+         2], values={"i": indices(16)}),
     case("NegativeLogLikelihoodLoss", {"x": (2, 3), "t": (2,)}, values={"t": indices(3)}),
     case("SoftmaxCrossEntropyLoss", {"x": (2, 3), "t": (2,)}, values={"t": indices(3)}),
-    case(
-        "GRU",
-        {"x": (3, 2, 1), "w": (1, 3, 1), "r": (1, 3, 1), "n": (2,)},
-        names="x w r - n",
-        dtypes={"n": I32},
-        values={"n": st.integers(0, 3) | st.sampled_from([-1, 4, 2**31 - 1, -(2**31)])},
-        oracle=careless_unless(lambda a: (a["n"] >= 0) & (a["n"] <= 3)),
-        hidden_size=1,
-    ),
+    case("GRU", {"x": (3, 2, 1), "w": (1, 3, 1), "r": (1, 3, 1), "n": (2,)}, names="x w r - n",
+         dtypes={"n": I32}, values={"n": st.integers(0, 3) | st.sampled_from([-1, 4, 2**31 - 1,
+         -(2**31)])}, oracle=careless_unless(lambda a: (a["n"] >= 0) & (a["n"] <= 3)),
+         hidden_size=1),
     case("BlackmanWindow", {"n": ()}, values={"n": numbers}, elements=lambda a: int(a["n"])),
-    case(
-        "Col2Im",
-        {"x": (1, 4, 4), "image": (2,), "block": (2,)},
-        values={"image": st.just(3) | numbers, "block": st.just(2) | numbers},
-    ),
+    case("Col2Im", {"x": (1, 4, 4), "image": (2,), "block": (2,)}, values={"image": st.just(3)
+         | numbers, "block": st.just(2) | numbers}),
 ]
+# fmt: on

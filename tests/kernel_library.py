@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from dlc.backends.c99.toolchain import NATIVE, RELEASE_FLAGS, find_compiler
+from dlc.ir.types import DType
 from dlc.kernels_c import DIRECTORY
 from dlc.testing import Kernel, load_kernels
 from dlc.testing.contracts import prototypes
@@ -25,6 +26,11 @@ BUILDS = [()] if SANITIZE or find_compiler().family == "tcc" else [(), (NATIVE,)
 Array = np.ndarray[Any, Any]
 F32 = np.float32
 EPSILON = float(np.finfo(F32).eps)
+
+C_TYPES = {DType.F32: "float", DType.F64: "double"} | {
+    d: f"{d.numpy}_t" for d in DType if d.is_integer and d.nbytes * 8 == int(d.value[1:])
+}
+"""What C calls the dtypes that kernels come in."""
 
 
 @functools.cache

@@ -8,6 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from kernel_library import (
     BUILDS,
+    C_TYPES,
     EPSILON,
     EXAMPLES,
     F32,
@@ -21,9 +22,6 @@ from dlc.ops.core.scatter import Scatter
 from dlc.testing import Kernel, arrays, dtypes, shapes
 
 BAD_INDEX = 2
-C_TYPES = {DType.F32: "float", DType.F64: "double"} | {
-    d: f"{d.numpy}_t" for d in DType if d.is_integer and d.nbytes * 8 == int(d.value[1:])
-}
 
 
 @pytest.mark.parametrize("build", BUILDS, ids=" ".join)

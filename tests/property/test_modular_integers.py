@@ -6,7 +6,6 @@ by -1 and casts of floats that do not fit have a meaning, too. The sanitizer end
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -74,10 +73,10 @@ def functions(dtype: DType) -> Graph:
 
 
 @pytest.fixture(scope="module", params=INTEGERS, ids=lambda dtype: dtype.value)
-def arithmetic(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Any]:
+def arithmetic(request: Any, tmp_path_factory: pytest.TempPathFactory) -> Any:
     graph = functions(request.param)
     module = compiled(graph, tmp_path_factory.mktemp("integers") / "c", FLAGS)
-    yield request.param, graph, module
+    return request.param, graph, module
 
 
 @settings(max_examples=25)
