@@ -23,5 +23,6 @@ DETECTORS: dict[str, Callable[[], onnx.ModelProto]] = {
 }
 #: sizes of inputs that a detector leaves open
 BOUNDS: Mapping[str, Mapping[str, Any]] = {
-    "faster_rcnn": {"height": AtMost(128), "width": AtMost(128)}
+    "faster_rcnn": {"height": AtMost(128), "width": AtMost(128)},
+    "yolov3": {"H": AtMost(128), "W": AtMost(128)},
 }

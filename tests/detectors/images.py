@@ -32,7 +32,8 @@ def noise(detector: str, seed: int) -> Arrays:
             shape = (
                 np.array([[120, 160]], np.float32) if seed % 2 else np.array([[96, 64]], np.float32)
             )
-            return {"input_1": blocks(3, 96, 96)[None], "image_shape": shape}
+            sides = ((96, 96), (64, 128), (128, 96))[seed % 3]
+            return {"input_1": blocks(3, *sides)[None], "image_shape": shape}
         case _:
             return {"input": blocks(3, 96, 96)[None]}
 

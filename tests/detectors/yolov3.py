@@ -9,20 +9,21 @@ import onnx
 
 from detectors.network import FLOAT, INT32, Network, single, whole
 
-SIZE, CLASSES = 96, 3
+CLASSES = 3
 ANCHORS = (((40.0, 30.0), (52.0, 66.0), (80.0, 72.0)), ((10.0, 24.0), (20.0, 15.0), (20.0, 40.0)),
            ((4.0, 5.0), (6.0, 10.0), (11.0, 8.0)))  # fmt: skip
 
 
 def yolov3(seed: int = 4) -> onnx.ModelProto:
-    """input_1 f32[1, 3, 96, 96], image_shape f32[1, 2] (height, width before the letterbox) ->
+    """input_1 f32[1, 3, H, W] (multiples of 32), image_shape f32[1, 2] (before the letterbox) ->
 
     boxes f32[N, 4] (y0, x0, y1, x1), scores f32[N], classes i32[N].
     """
     net = Network("yolov3", seed, 12)
-    x = net.input("input_1", FLOAT, [1, 3, SIZE, SIZE])
+    x = net.input("input_1", FLOAT, [1, 3, "H", "W"])
     image_shape = net.input("image_shape", FLOAT, [1, 2])
     net.channels[x] = 3
+    box = net.cast(net.span(net.op("Shape", x), 0, 2, 4), FLOAT)
     x = block(net, x, 4)
     stages = []
     for channels, blocks in ((8, 1), (8, 2), (12, 2), (16, 2), (16, 1)):
@@ -42,7 +43,7 @@ def yolov3(seed: int = 4) -> onnx.ModelProto:
             x = block(net, x, width, kernel)
         bias = ([0.0] * 4 + [-1.0] + [0.0] * CLASSES) * 3
         grid = net.conv(block(net, x, 16), 3 * (5 + CLASSES), 1, gain=0.05, bias=bias)
-        own_boxes, own_scores = decode(net, grid, anchors, image_shape)
+        own_boxes, own_scores = decode(net, grid, anchors, image_shape, box)
         boxes.append(own_boxes)
         scores.append(own_scores)
     detections(net, net.concat(boxes, 0), net.concat(scores, 0))
@@ -54,9 +55,12 @@ def block(net: Network, x: str, channels: int, kernel: int = 3, stride: int = 1)
 
 
 def decode(
-    net: Network, grid: str, anchors: Sequence[tuple[float, float]], image_shape: str
+    net: Network, grid: str, anchors: Sequence[tuple[float, float]], image_shape: str, box: str
 ) -> tuple[str, str]:
-    """Boxes f32[A, 4] in the image as it was and scores f32[A, CLASSES] of one scale."""
+    """Boxes f32[A, 4] in the image as it was and scores f32[A, CLASSES] of one scale.
+
+    ``box``: height and width of the letterboxed image, f32[2].
+    """
     cells = net.op("Transpose", grid, perm=[0, 2, 3, 1])
     size = net.span(net.op("Shape", cells), 0, 1, 3)
     rows, columns = (net.column(size, 0, i) for i in range(2))
@@ -72,21 +76,17 @@ def decode(
     middle = net.op(
         "Div", net.op("Add", net.op("Sigmoid", net.span(cells, 4, 0, 2)), corner), extents
     )
-    priors = (np.array(anchors, np.float32) / SIZE).reshape(1, 1, 1, 3, 2)
+    priors = net.op("Div", np.array(anchors, np.float32).reshape(1, 1, 1, 3, 2), flipped(net, box))
     sizes = net.op("Mul", net.op("Exp", net.span(cells, 4, 2, 4)), priors)
     sure = net.op("Sigmoid", net.span(cells, 4, 4, 5))
     scores = net.op("Mul", sure, net.op("Sigmoid", net.span(cells, 4, 5, 5 + CLASSES)))
 
     # from the letterbox to the image: the longer side fills it, the shorter one is centred
     extent = net.squeeze(image_shape, 0)
-    scale = net.op(
-        "ReduceMin", net.op("Div", np.full(2, SIZE, np.float32), extent), axes=[0], keepdims=1
-    )
+    scale = net.op("ReduceMin", net.op("Div", box, extent), axes=[0], keepdims=1)
     filled = net.op("Round", net.op("Mul", extent, scale))
-    offset = net.op(
-        "Div", net.op("Div", net.op("Sub", single(SIZE), filled), single(2)), single(SIZE)
-    )
-    stretch = net.op("Div", single(SIZE), filled)
+    offset = net.op("Div", net.op("Div", net.op("Sub", box, filled), single(2)), box)
+    stretch = net.op("Div", box, filled)
     middle = net.op("Mul", net.op("Sub", flipped(net, middle), offset), stretch)
     half = net.op("Div", net.op("Mul", flipped(net, sizes), stretch), single(2))
     corners = [net.op(op, middle, half) for op in ("Sub", "Add")]

@@ -37,7 +37,7 @@ def reshape_(call: Call, x: Value, *_: Value | None) -> Value:
     asked = call.sizes(1, -1, most)
     assert asked is not None
     if not call.attr("allowzero", 0):
-        asked = let(call.graph, "asked", [_copied(x, i, dim) for i, dim in enumerate(asked)])
+        asked = [_copied(x, i, dim) for i, dim in enumerate(asked)]
     return reshape(x, settled(call.graph, "reshaped", _inferred(call, x, asked), most))
 
 
@@ -45,7 +45,8 @@ def _copied(x: Value, axis: int, dim: Dim) -> Dim:
     """A size where 0 stands for that of the operand."""
     if axis >= x.type.rank or _vanishes(x.type.shape[axis], dim):
         return dim
-    return select(equal(dim, 0), x.type.shape[axis], dim)
+    (asked,) = let(x.graph, "asked", [select(equal(dim, 0), x.type.shape[axis], dim)])
+    return asked
 
 
 def _vanishes(own: Dim, dim: Dim) -> bool:
