@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from dlc.ir.graph import Value
-from dlc.ir.sizes import equal, maximum, select
+from dlc.ir.sizes import Size, equal, maximum, select
 from dlc.ir.types import Dim
 from dlc.ops.build import broadcast, constant, gather, iota, pad, reshape, sizes, slice_
 from dlc.ops.core.let import Let
@@ -93,7 +93,10 @@ def _amounts(call: Call, x: Value) -> tuple[list[Dim], list[Dim]]:
 def _crop(x: Value, before: Sequence[Dim], after: Sequence[Dim]) -> Value:
     starts = [maximum(-amount, 0) for amount in before]
     cuts = zip(x.type.shape, starts, after, strict=True)
-    return slice_(x, starts, [dim - start - maximum(-back, 0) for dim, start, back in cuts])
+    kept = [dim - start - maximum(-back, 0) for dim, start, back in cuts]
+    if any(isinstance(amount, Size) for amount in (*before, *after)):
+        kept = let(x.graph, "cropped", kept, 0)  # products of such differences have loose bounds
+    return slice_(x, starts, kept)
 
 
 def _constant_pad(call: Call, x: Value, before: Sequence[Dim], after: Sequence[Dim],
