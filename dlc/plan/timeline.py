@@ -5,11 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from dlc.errors import UnsupportedError
 from dlc.ir.graph import Graph, Op, Value
 from dlc.ir.operator import Constant, Input
 from dlc.ops.emission import Emission
 from dlc.plan.links import Link, emission_of, links_of
 from dlc.plan.program import Space
+
+#: a value that may be larger is bounded carelessly
+MAX_BYTES = 1 << 40
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +52,12 @@ def anatomy(graph: Graph) -> Anatomy:
             emissions[op] = emission = emission_of(op)
             links[op] = links_of(emission, [t for t in op.operand_types if t is not None], op.types)
         values.extend(op.results)
+        for type in op.types:
+            if type.nbytes > MAX_BYTES:
+                raise UnsupportedError(
+                    f"{op.label or op.operator.label!r}: its result {type} may take {type.nbytes} "
+                    f"bytes; give lower bounds with --max"
+                )
     space |= {value: (Space.INPUT, i) for i, value in enumerate(graph.inputs)}
     for i, value in enumerate(graph.outputs):
         space.setdefault(value, (Space.OUTPUT, i))

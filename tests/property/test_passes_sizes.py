@@ -44,6 +44,8 @@ def opened(graph: Graph, size: int) -> Graph | None:
                 values[op.result] = result.add_constant(op.operator.value, op.label)
             else:
                 twin = result.add(op.operator, operands, label=op.label)
+                if len(twin.results) != len(op.results):  # only its text says how many there are
+                    return None
                 values.update(zip(op.results, twin.results, strict=True))
     except DlcError:
         return None

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from dlc.errors import UnsupportedError, VerifyError
 from dlc.ir.graph import Graph, Op, Value, infer_types
-from dlc.ir.sizes import symbols_of
+from dlc.ir.sizes import equal, symbols_of
 from dlc.ir.types import TensorType
 from dlc.ops.build import apply
 from dlc.ops.core.assume import Assume
@@ -57,6 +57,8 @@ def known_types(
         return None
     if any(v is not None and v.constant is None and v.sizes is not None for v in operands):
         return None
+    if operator.label == "onnx.Range" and any(v is not None and v.type.rank for v in operands):
+        return None  # onnx infers nothing for [1] where it wants scalars, which runtimes take
     try:
         types = infer_types(operator, operands)
     except UnknownSizeError:
@@ -81,8 +83,7 @@ def _inside(
 
 
 def _expand(op: Op) -> Sequence[Value]:
-    values = core_results(Call(op))
-    _check(op, values)
+    values = _fitted(op, core_results(Call(op)))
     op.graph.replace(op, values)
     return values
 
@@ -115,9 +116,28 @@ def narrowed(value: Value, declared: Declared) -> Value:
     return value if shape == type.shape else apply(Assume(shape), value)
 
 
-def _check(op: Op, values: Sequence[Value]) -> None:
-    """The replacement must have the types that readers of the op were built for."""
-    old, new = list(op.types), [value.type for value in values]
+def _fitted(op: Op, values: Sequence[Value]) -> list[Value]:
+    """The replacement, with the types that readers of the op were built for.
+
+    Sizes known only at run time that are not proven to be those expected are held against them then.
+    """
+    with op.graph.labelled(op.label):
+        fitted = [
+            apply(Assume(type.shape), value) if _may_fit(value.type, type) else value
+            for value, type in zip(values, op.types, strict=False)
+        ]
+    old, new = list(op.types), [value.type for value in [*fitted, *values[len(fitted) :]]]
     if old != new:
         texts = [", ".join(map(str, types)) or "nothing" for types in (old, new)]
         raise VerifyError(f"{op!r} gives {texts[0]} but its expansion gives {texts[1]}")
+    return fitted
+
+
+def _may_fit(found: TensorType, expected: TensorType) -> bool:
+    """Whether two types that differ may turn out to be one at run time."""
+    return (
+        found != expected
+        and found.with_shape(()) == expected.with_shape(())
+        and found.rank == expected.rank
+        and all(equal(a, b) != 0 for a, b in zip(found.shape, expected.shape, strict=True))
+    )
