@@ -112,7 +112,9 @@ def without_axes(call: Call, shape: Sequence[Dim], axes: Sequence[Dim],
     """A shape without the axes listed, whose sizes are 1, which is checked for ``ones``."""
     if are_fixed(axes):
         kept = [dim for axis, dim in enumerate(shape) if axis not in axes]
-        return held(call.graph, "kept", kept, [equal(shape[a], 1) for a in fixed_axes(axes) if ones])
+        return held(
+            call.graph, "kept", kept, [equal(shape[a], 1) for a in fixed_axes(axes) if ones]
+        )
     mask = axis_mask(call, axes, len(shape))
     before: list[Dim] = [sum(mask[:axis]) for axis in range(len(shape))]
     kept = []
