@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 import numpy as np
@@ -68,7 +69,10 @@ def held(graph: Graph, name: str, dims: Sequence[Dim], conditions: Iterable[Dim]
     if every == 1:
         return list(dims)
     at = [i for i, dim in enumerate(dims) if not isinstance(dim, int)]
-    symbols = graph.fresh_symbols(name, [(low_of(dims[i]), bound_of(dims[i])) for i in at])
+    ends = [(low_of(dims[i]), bound_of(dims[i])) for i in at]
+    most = bound_of(product(dims[i] for i in at))  # what is known of their product stays known
+    together = most < math.prod(high for _, high in ends) and all(low >= 0 for low, _ in ends)
+    symbols = graph.fresh_symbols(name, ends, most if together else None)
     graph.add(Let(symbols, tuple(select(every, dims[i], low_of(dims[i]) - 1) for i in at)))
     found = dict(zip(at, symbols, strict=True))
     return [found.get(i, dim) for i, dim in enumerate(dims)]
