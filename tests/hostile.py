@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -85,7 +85,7 @@ def inputs(draw: Any, given: Case) -> Arrays:
     named = sorted({d for shape in given.shapes.values() for d in shape if isinstance(d, str)})
     size = st.integers(0, MOST) | st.integers(0, MOST) | st.integers(0, MOST + 1)
     found = {name: draw(size) for name in named}
-    if draw(st.booleans()):  # those of one size agree more often
+    if named and draw(st.booleans()):  # those of one size agree more often
         found = dict.fromkeys(named, found[named[0]])
     arrays: Arrays = {}
     for name, dims in given.shapes.items():
@@ -195,7 +195,8 @@ def padded_to(arrays: Arrays) -> int:
 
 def scaled_to(arrays: Arrays) -> int:
     """How many elements a Resize has, about."""
-    sizes = arrays["scales"].astype(np.float64) * arrays["x"].shape[2:]
+    with np.errstate(invalid="ignore"):  # infinitely many of none
+        sizes = arrays["scales"].astype(np.float64) * arrays["x"].shape[2:]
     return product(np.nan_to_num(sizes, nan=0, posinf=LARGEST))
 
 
@@ -208,6 +209,29 @@ def best(arrays: Arrays, axis: int, sign: int) -> list[Any]:
     return [np.take_along_axis(x, order, axis=axis), order]
 
 
+def loop() -> Case:
+    """A Loop that counts on from x, ends before ``stop`` turns or after ``turns``, and keeps each count."""
+    info, i64 = helper.make_tensor_value_info, TensorProto.INT64
+    body = helper.make_graph(
+        [helper.make_node("Add", ["v", "one"], ["w"]), helper.make_node("Less", ["i", "stop"], ["on"]),
+         helper.make_node("Identity", ["w"], ["kept"])],
+        "body", [info("i", i64, []), info("go", TensorProto.BOOL, []), info("v", TensorProto.FLOAT, [2])],
+        [info("on", TensorProto.BOOL, []), info("w", TensorProto.FLOAT, [2]),
+         info("kept", TensorProto.FLOAT, [2])],
+        [helper.make_tensor("one", TensorProto.FLOAT, [], [1.0])],
+    )  # fmt: skip
+    graph = helper.make_graph(
+        [helper.make_node("Loop", ["turns", "", "x"], ["y0", "y1"], name="node", body=body)], "hostile",
+        [info("turns", i64, []), info("x", TensorProto.FLOAT, [2]), info("stop", i64, [])],
+        [info("y0", TensorProto.FLOAT, [2]), info("y1", TensorProto.FLOAT, ["turns", 2])],
+    )  # fmt: skip
+    shapes: dict[str, Sequence[int | str]] = {"turns": (), "x": (2,), "stop": ()}
+    values = {"turns": numbers, "stop": st.integers(-1, 8)}
+    plain = case("Identity", shapes, names="x", values=values)
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 18)], ir_version=8)
+    return replace(plain, type="Loop", model=model)
+
+
 padding = st.integers(0, 2) | st.integers(-2, 2) | numbers
 
 I64, I32, BOOL = np.int64, np.int32, np.bool_
@@ -215,6 +239,7 @@ KIND = TensorProto
 
 # fmt: off
 SHAPES = [
+    loop(),
     case("Range", {"start": (), "limit": (), "delta": ()}, result=KIND.INT64,
          values=dict.fromkeys(("start", "limit", "delta"), numbers), elements=span,
          oracle=numbered),

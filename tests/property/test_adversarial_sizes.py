@@ -53,7 +53,7 @@ def reference(name: str, arrays: dict[str, Any]) -> Any:
 
 
 @pytest.mark.parametrize("name", CASES)
-@settings(max_examples=60, suppress_health_check=list(HealthCheck))
+@settings(max_examples=30, suppress_health_check=list(HealthCheck))
 @given(st.data())
 def test_the_right_result_or_a_typed_error(models: Sanitized, name: str, data: Any) -> None:
     case: Case = CASES[name]
