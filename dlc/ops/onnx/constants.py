@@ -67,7 +67,10 @@ def _count(call: Call, start: Value, limit: Value, delta: Value) -> Dim:
                 ceildiv(last - first, step) if step > 0 else ceildiv(first - last, -step), 0
             )
     if start.type.dtype.is_float:
-        count = map_("select(eq(a2, 0.0), inf, ceil((a1 - a0) / a2))", *(cast(v, DType.F64) for v in (start, limit, delta)))
+        count = map_(
+            "select(eq(a2, 0.0), inf, ceil((a1 - a0) / a2))",
+            *(cast(v, DType.F64) for v in (start, limit, delta)),
+        )
         count = map_("max(a0, 0)", cast(count, DType.I64))
     else:  # unsigned, where no difference overflows; a step of 0 never ends
         wide = [cast(value, DType.I64) for value in (start, limit, delta)]
