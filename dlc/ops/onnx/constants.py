@@ -86,7 +86,8 @@ def _count(call: Call, start: Value, limit: Value, delta: Value) -> Dim:
 def eye_like(call: Call, x: Value) -> Value:
     k, dtype = int(call.attr("k")), call.dtype
     if x.type.is_static:
-        return constant(x, np.eye(*x.type.dims, k), dtype)
+        height, width = x.type.dims
+        return constant(x, np.eye(height, width, k), dtype)
     rows, columns = (iota(x, dim) for dim in x.type.shape)
     rows = reshape(rows, [x.type.shape[0], 1])
     return cast(map_(f"eq(a0 + {k}, a1)", rows, columns), dtype)

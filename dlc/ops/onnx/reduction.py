@@ -155,7 +155,8 @@ def _shift(x: Value, axis: int, step: int, reverse: bool, fill: int) -> Value:
     border = [minimum(step, size) if i == axis else 0 for i, size in enumerate(x.type.shape)]
     sizes = [size - more for size, more in zip(x.type.shape, border, strict=True)]
     kept = build.slice_(x, border if reverse else zeros, sizes)
-    return build.pad(kept, *((zeros, border) if reverse else (border, zeros)), fill)
+    before, after = (zeros, border) if reverse else (border, zeros)
+    return build.pad(kept, before, after, fill)
 
 
 @expansion("TopK")
