@@ -17,7 +17,10 @@ from dlc.ir.operator import Array
 from dlc.ir.sizes import Dim, Symbol, less, minimum, substitute
 from dlc.ir.types import DType, TensorType
 from dlc.ops import build as b
+from dlc.ops.core.non_max_suppression import NonMaxSuppression
+from dlc.ops.core.nonzero import NonZero
 from dlc.ops.core.recurrence import Recurrence
+from dlc.ops.core.unique import Unique
 
 FLAGS = (*STRICT, "-fsanitize=undefined", "-fsanitize-undefined-trap-on-error")
 N, M = Symbol("N", 6), Symbol("M", 6)
@@ -32,6 +35,23 @@ def f(*shape: Dim, d: DType = DType.F32) -> TensorType:
 def gru(x: Value, *rest: Value) -> Value:
     operator = Recurrence("gru", ("Sigmoid", "Tanh"), (0.0, 0.0), (0.0, 0.0))
     return x.graph.add(operator, [x, *rest]).results[0]
+
+
+def nonzero(x: Value) -> Value:
+    return b.apply(NonZero(x.graph.fresh_symbol("n", 72)), b.map_("lt(a0, 0.0)", x))
+
+
+def unique(x: Value) -> Value:
+    rows = b.cast(b.map_("round(a0)", x), I64)
+    return x.graph.add(Unique(x.graph.fresh_symbol("n", 7)), [rows]).results[1]
+
+
+def suppressed(boxes: Value, scores: Value) -> Value:
+    limits = (
+        b.constant(boxes, np.asarray(n)) for n in (np.int64(2), np.float32(0.5), np.float32(0))
+    )
+    operator = NonMaxSuppression(boxes.graph.fresh_symbol("n", 4), 2)
+    return b.apply(operator, boxes, scores, *limits)
 
 
 Case = tuple[Sequence[TensorType], Callable[..., Value]]
@@ -51,6 +71,9 @@ MOVED: dict[str, Case] = {
     "arg_reduce": ([f(N + 1, M)], lambda x: b.arg_reduce("max", x, 0)),
     "scatter": ([f(N + 3, M), f(3, d=I64), f(3, M)], lambda *xs: b.scatter("add", *xs)),
     "resample": ([f(N, 2, M)], lambda x: b.resample(x, [[0, 1], [1, 1]], [[0.5, 0.5], [1, 0]], 1)),
+    "nonzero": ([f(N, M, 2)], nonzero),
+    "unique": ([f(N + 1, M)], unique),
+    "suppressed": ([f(1, N, 4), f(1, 2, N)], suppressed),
     "iota": ([], lambda x: b.iota(x, N * 2)),
 }
 SUMMED: dict[str, Case] = {
@@ -137,8 +160,10 @@ def test_every_size(cases: dict[str, Case], tmp_path: Path) -> None:
         ([f(N)], lambda x: b.pad(x, (M - 2,), (0,)), [(2, 2), (2, 4)], [(2, 1)]),
         ([f(N)], lambda x: b.top_k(x, 0, M)[0], [(4, 4), (4, 0)], [(3, 4)]),
         ([f(1, 1, N)], lambda x: b.pool("max", x, (3,)), [(3, 0)], [(2, 0)]),
+        ([f(1, N, 4), f(1, 2, M)], suppressed, [(3, 3)], [(3, 4), (6, 0)]),
     ],
-    ids=["map", "broadcast", "reshape", "concat", "contract", "slice", "step", "pad", "top_k", "pool"],
+    ids=["map", "broadcast", "reshape", "concat", "contract", "slice", "step", "pad", "top_k", "pool",
+         "suppressed"],
 )  # fmt: skip
 def test_what_does_not_fit_ends_the_run(types: Sequence[TensorType], make: Callable[..., Value],
                                         good: Sequence[tuple[int, int]],

@@ -16,7 +16,7 @@ from dlc.ir.graph import Graph
 from dlc.ir.operator import Array, Arrays, Data, Operator, Types, discover_operators
 from dlc.ir.types import DType, TensorType
 from dlc.ops.onnx.control import CONTROL, evaluate_control, infer_control
-from dlc.ops.onnx.inference import UnknownSizeError, infer_node
+from dlc.ops.onnx.inference import UnknownSizeError, infer_dtypes, infer_node
 from dlc.ops.onnx.reference import run_node
 
 if TYPE_CHECKING:
@@ -174,11 +174,15 @@ class OnnxOperator(Operator):
             if is_its_expansion(self):
                 return evaluate_declared(self, operands)
         types = [None if a is None else TensorType(DType.of(a), a.shape) for a in operands]
-        expected = self.infer_from(types, operands)
+        dtypes: list[DType | None]
+        try:
+            dtypes = [type.dtype for type in self.infer_from(types, operands)]
+        except UnknownSizeError:  # as many elements as there are
+            dtypes = infer_dtypes(self, types)
         results = run_node(self, operands)
         return tuple(
-            np.asarray(result).astype(type.dtype.numpy, copy=False)
-            for result, type in zip(results, expected, strict=True)
+            np.asarray(result, None if dtype is None else dtype.numpy)
+            for result, dtype in zip(results, dtypes, strict=True)
         )
 
 
