@@ -88,8 +88,8 @@ class Symbol(Size):
     """
 
     name: str
-    bound: int
-    low: int = 0
+    bound: int  # pyright: ignore[reportIncompatibleMethodOverride]  # a field is a property, too
+    low: int = 0  # pyright: ignore[reportIncompatibleMethodOverride]
     joint: int | None = None
 
     def __str__(self) -> str:

@@ -92,8 +92,9 @@ def reshape(x: Value, shape: Sequence[Dim]) -> Value:
         shape[shape.index(-1)] = floordiv(x.type.count, rest)
     if tuple(shape) == x.type.shape:
         return x
-    if x.constant is not None and all(isinstance(dim, int) for dim in shape):
-        return constant(x, x.constant.reshape(shape))  # no need to wait for fold-constants
+    fixed = [dim for dim in shape if isinstance(dim, int)]
+    if x.constant is not None and len(fixed) == len(shape):
+        return constant(x, x.constant.reshape(fixed))  # no need to wait for fold-constants
     return apply(Reshape(tuple(shape)), x)
 
 

@@ -14,7 +14,7 @@ from dlc.ir.expr import Arg, Call, Const, Expr
 from dlc.ir.graph import Value
 from dlc.ir.operator import Array, Operator
 from dlc.ir.sizes import Dim, Size, low_of
-from dlc.ir.types import DType, TensorType
+from dlc.ir.types import TensorType
 
 #: tensors with more elements are no shapes
 _MOST = 256
@@ -26,10 +26,13 @@ def known_result(operator: Operator, operands: Sequence[Value], result: TensorTy
     None where one of them is not known, all are numbers (constants are folded elsewhere), or the
     operator does arithmetic that sizes do not have.
     """
-    arrays = [_elements(value) for value in operands]
-    if not result.is_static or result.capacity > _MOST or result.dtype in (DType.C64, DType.STRING):
+    if not any(v.constant is None and v.sizes is not None for v in operands):
         return None
-    if any(a is None for a in arrays) or all(v.constant is not None for v in operands):
+    if not result.is_static or result.capacity > _MOST:
+        return None
+    found_all = [_elements(value) for value in operands]
+    arrays = [array for array in found_all if array is not None]
+    if len(arrays) < len(found_all):
         return None
     expr = getattr(operator, "expr", None)
     try:
@@ -51,12 +54,9 @@ def known_result(operator: Operator, operands: Sequence[Value], result: TensorTy
 
 
 def _elements(value: Value) -> Array | None:
-    if value.sizes is not None:
+    if value.constant is None or value.constant.dtype.kind not in "fb":
         return value.sizes
-    constant = value.constant
-    if constant is None or constant.dtype.kind not in "fb" or constant.size > _MOST:
-        return None
-    return constant.astype(object)
+    return value.constant.astype(object) if value.constant.size <= _MOST else None
 
 
 def _objects(cells: Sequence[Any], shape: Sequence[int]) -> Array:

@@ -165,7 +165,10 @@ def test_a_leading_dim_becomes_one_and_says_so() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({}, r"dim 2 of input 'x' is not fixed; .* --dim H=SIZE, --max H=SIZE .* or --shape x=Nx3xNxN"),
+        (
+            {},
+            r"dim 2 of input 'x' is not fixed; .* --dim H=SIZE, --max H=SIZE .* or --shape x=Nx3xNxN",
+        ),
         ({"dims": {"H": 4}}, r"dim 3 of input 'x' .* --dim x.3=SIZE, .* or --shape x="),
         ({"dims": {"Q": 4}}, "no dim 'Q' to fix; it has 'H', 'N'"),
         ({"dims": {"H": -4}}, "dim 'H' cannot be -4"),
@@ -536,7 +539,7 @@ def test_loops_collect_up_to_their_most_turns() -> None:
 
 def test_loops_without_bound_are_refused() -> None:
     for changes in (False, True):
-        with pytest.raises(UnsupportedError, match="nothing bounds .* give --max Loop_0=SIZE"):
+        with pytest.raises(UnsupportedError, match=r"nothing bounds .* give --max Loop_0=SIZE"):
             load(loop(None, changes))
 
 

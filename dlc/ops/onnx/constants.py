@@ -88,9 +88,9 @@ def eye_like(call: Call, x: Value) -> Value:
     if x.type.is_static:
         height, width = x.type.dims
         return constant(x, np.eye(height, width, k), dtype)
-    rows, columns = (iota(x, dim) for dim in x.type.shape)
-    rows = reshape(rows, [x.type.shape[0], 1])
-    return cast(map_(f"eq(a0 + {k}, a1)", rows, columns), dtype)
+    down, across = (iota(x, dim) for dim in x.type.shape)
+    down = reshape(down, [x.type.shape[0], 1])
+    return cast(map_(f"eq(a0 + {k}, a1)", down, across), dtype)
 
 
 @expansion("OneHot")

@@ -62,18 +62,22 @@ def split(call: Call, x: Value, *_: Value | None) -> Sequence[Value]:
 def slice_of(call: Call, x: Value, *_: Value | None) -> Value:
     """Bounds are attributes before opset 10."""
     most = max(x.type.bounds, default=0)
+    starts: Sequence[Dim] | None
+    ends, axes, steps = None, None, None
     if call.version < 10:
         starts, ends, axes = (call.attr(name) for name in ("starts", "ends", "axes"))
-        steps = None
     else:
         starts = call.sizes(1, -most - 1, most, clamp=True)
         ends = call.sizes(2, -most - 1, most, clamp=True)
         axes = call.sizes(3, -x.type.rank, x.type.rank - 1)
         steps = call.sizes(4, -most, most, clamp=True)
+    if starts is None or ends is None:
+        raise call.unsupported("it has no starts and ends")
     axes = list(range(len(starts))) if axes is None else axes
-    given = list(zip(starts, ends, [1] * len(starts) if steps is None else steps, strict=True))
+    steps = [1] * len(starts) if steps is None else steps
+    given: list[Sequence[Dim]] = list(zip(starts, ends, steps, strict=True))
     once = [1 - equal((a - b) % x.type.rank, 0) for a, b in combinations(axes, 2)]
-    ranges = []
+    ranges: list[list[Dim]] = []
     for axis, dim in enumerate(x.type.shape):
         if all(isinstance(n, int) and n % x.type.rank != axis for n in axes):
             ranges.append([0, dim, 1])  # as it is, under the name it has

@@ -151,7 +151,7 @@ def _cumulate(call: Call, x: Value, at: int) -> Value:
 
 def _shift(x: Value, axis: int, step: int, reverse: bool, fill: int) -> Value:
     """Element i - step (i + step if ``reverse``) of an axis at i; ``fill`` beyond the end."""
-    zeros = [0] * x.type.rank
+    zeros: list[Dim] = [0] * x.type.rank
     border = [minimum(step, size) if i == axis else 0 for i, size in enumerate(x.type.shape)]
     sizes = [size - more for size, more in zip(x.type.shape, border, strict=True)]
     kept = build.slice_(x, border if reverse else zeros, sizes)
