@@ -35,23 +35,25 @@ __all__ = [
     "load_file",
 ]  # fmt: skip
 
+#: sees weights as they are stored, so before they are folded
+_QUANTISED = "lower-quantised"
 _PREPARE = "fold-constants,drop-identity,fold-bn,drop-expand"
 _MOVE = (
     "strength-reduce,split-concat,fold-pad,fold-transpose,sink-reshape,fold-constants,drop-identity"
 )
 _LOWER = "expand-ops,dce,trim-bodies,fold-constants,drop-identity"
 _FUSE = "fuse-maps,fuse-conv-relu"
-_BLOCK = "assign-layout,fold-constants,drop-identity"
+_BLOCK = "assign-layout,pack-weights,fold-constants,drop-identity"
 _PLACE = "hoist-constants,pack-constants,liveness,plan-arena"
 #: pipelines by name
 PIPELINES: dict[str, str] = {
     "O0": f"expand-ops,dce,{_PLACE}",
-    "O1": f"{_PREPARE},{_LOWER},{_FUSE},dce,{_PLACE}",
+    "O1": f"{_QUANTISED},{_PREPARE},{_LOWER},{_FUSE},dce,{_PLACE}",
     # what fusion into a conv leaves behind may fuse with each other, and become equal
-    "O2": f"{_PREPARE},{_MOVE},{_LOWER},cse,{_FUSE},fuse-maps,{_BLOCK},cse,dce,{_PLACE}",
+    "O2": f"{_QUANTISED},{_PREPARE},{_MOVE},{_LOWER},cse,{_FUSE},fuse-maps,{_BLOCK},cse,dce,{_PLACE}",
 }
 # small code: every step is a C function, so ops are merged until none can be
-PIPELINES["Os"] = f"{_PREPARE},{_MOVE},{_LOWER},shrink(cse,{_FUSE},dce),{_PLACE}"
+PIPELINES["Os"] = f"{_QUANTISED},{_PREPARE},{_MOVE},{_LOWER},shrink(cse,{_FUSE},dce),{_PLACE}"
 # microcontrollers: small, and buffers at words, which their loads ask for and no more
 PIPELINES["mcu"] = PIPELINES["Os"].replace("plan-arena", "plan-arena{align=4}")
 # servers: buffers start on cache lines, which the widest vector loads never straddle
