@@ -467,7 +467,14 @@ def _check_conv(op: Op, chosen: _Chosen) -> bool:
     filters, depth = w.shape[:2]
     if operator.groups > 1:
         return depth == 1 and filters == operator.groups
+    if _rounds(operator.epilogue) and (w.constant % 1).any():
+        return False  # the blocked order of sums would round some bytes otherwise than onnxruntime
     return filters >= _LEAST_FILTERS
+
+
+def _rounds(epilogue: Expr) -> bool:
+    """Whether the value becomes a byte on its way."""
+    return any(isinstance(e, Call) and e.function in ("i8", "u8") for e in epilogue.walk())
 
 
 def _check_pool(op: Op, chosen: _Chosen) -> bool:
