@@ -10,8 +10,7 @@ import numpy as np
 
 from dlc.ir.expr import A0, Arg, Call, Expr
 from dlc.ir.graph import Graph, Op, Value
-from dlc.ir.sizes import Dim
-from dlc.ir.types import DType
+from dlc.ops.blocking import CHECKS, drops_image, is_image
 from dlc.ops.build import apply, concat, constant, pad, reshape, slice_, transpose
 from dlc.ops.core.blocked import BLOCK, blocks_of, to_blocked
 from dlc.ops.core.concat import Concat
@@ -28,8 +27,6 @@ from dlc.ops.core.slice import Slice
 from dlc.rewrite.base import Pass
 from dlc.rewrite.driver import erase_dead
 
-_LEAST_FILTERS = 6
-"""Convolutions of fewer filters would compute mostly what nobody reads."""
 _MOST_GROWTH = 0.04
 """Largest border, as a part of the largest value: what a border may add to the memory in use."""
 
@@ -111,11 +108,11 @@ class _Layout:
     def choose(self) -> None:
         """Find the ops whose results become blocked."""
         for op in self.graph.ops:
-            if _drops_image(op, self.chosen):
+            if drops_image(op, self.chosen):
                 op = _keeping_dims(op)
-            if len(op.results) != 1 or not _is_image(op.results[0]):
+            if len(op.results) != 1 or not is_image(op.results[0]):
                 continue
-            check = _CHECKS.get(type(op.operator))
+            check = CHECKS.get(type(op.operator))
             if check is not None and check(op, self.chosen):
                 self.chosen[op.results[0]] = None
 
@@ -362,11 +359,6 @@ def _padded(w: np.ndarray) -> np.ndarray:
     return np.pad(w, [(0, more), *[(0, 0)] * (w.ndim - 1)])
 
 
-def _is_image(value: Value) -> bool:
-    type = value.type
-    return type.rank == 4 and type.dtype is DType.F32 and type.is_static and 0 not in type.dims
-
-
 def _reach(op: Op) -> int:
     """The border a convolution needs around the image it reads."""
     operator, (x, w, *_) = op.operator, op.operands
@@ -431,85 +423,6 @@ def _keeps_zero(op: Op) -> bool:
     return not np.any(op.operator.expr.evaluate(values))
 
 
-# ---- which ops may become blocked -----------------------------------------------------------
-
-_Chosen = dict[Value, None]
-
-
-def _fits(value: Value | None, like: Sequence[int]) -> bool:
-    """Whether an element-wise op on blocked images of the dims ``like`` can read a value."""
-    if value is None or value.type.dtype is not DType.F32 or not value.type.is_static:
-        return False
-    if value.type.rank > 4 or value.type.capacity == 0:
-        return False
-    dims = (1,) * (4 - value.type.rank) + value.shape
-    return all(dim in (1, size) for dim, size in zip(dims, like, strict=True))
-
-
-def _extras_fit(op: Op) -> bool:
-    operator = op.operator
-    assert isinstance(operator, WithEpilogue)
-    extras = op.operands[operator.main_operands :]
-    return all(_fits(v, op.types[0].dims) for v in extras)
-
-
-def _all_fixed(dims: Sequence[Dim]) -> bool:
-    return all(isinstance(dim, int) for dim in dims)
-
-
-def _check_conv(op: Op, chosen: _Chosen) -> bool:
-    operator, (x, w, *_) = op.operator, op.operands
-    assert isinstance(operator, Conv)
-    if x is None or w is None or not _is_image(x) or w.constant is None or not _extras_fit(op):
-        return False
-    if not _all_fixed(operator.pads):
-        return False
-    filters, depth = w.shape[:2]
-    if operator.groups > 1:
-        return depth == 1 and filters == operator.groups
-    if _rounds(operator.epilogue) and (w.constant % 1).any():
-        return False  # the blocked order of sums would round some bytes otherwise than onnxruntime
-    return filters >= _LEAST_FILTERS
-
-
-def _rounds(epilogue: Expr) -> bool:
-    """Whether the value becomes a byte on its way."""
-    return any(isinstance(e, Call) and e.function in ("i8", "u8") for e in epilogue.walk())
-
-
-def _check_pool(op: Op, chosen: _Chosen) -> bool:
-    operator = op.operator
-    assert isinstance(operator, Pool)
-    fixed = _all_fixed((*operator.pads, *operator.overhang)) and set(operator.dilations) == {1}
-    return op.operands[0] in chosen and fixed and _extras_fit(op)
-
-
-def _check_reduce(op: Op, chosen: _Chosen) -> bool:
-    """Of whole images, the elements as they are or as the op that makes them may compute them."""
-    operator, x = op.operator, op.operands[0]
-    assert isinstance(operator, Reduce)
-    if x not in chosen or operator.arity != 1:
-        return False
-    assert x is not None
-    fusible = (
-        isinstance(x.op.operator, Conv | Pool) and x.user is op and operator.element.size <= 32
-    )
-    return (
-        operator.axes == (2, 3) and operator.keepdims and operator.function in ("add", "max")
-        and (operator.element == A0 or fusible) and _extras_fit(op)
-        and operator.element.dtype_of([DType.F32]) is DType.F32
-    )  # fmt: skip
-
-
-def _drops_image(op: Op, chosen: _Chosen) -> bool:
-    """Whether an op reduces whole images to a matrix."""
-    operator = op.operator
-    return (
-        isinstance(operator, Reduce) and op.operands[0] in chosen and len(op.operands) == 1
-        and operator.axes == (2, 3) and not operator.keepdims and op.types[0].is_static
-    )  # fmt: skip
-
-
 def _keeping_dims(op: Op) -> Op:
     """The reduction that keeps its axes, a reshape behind it in the place of ``op``."""
     operator, graph = op.operator, op.graph
@@ -520,47 +433,6 @@ def _keeping_dims(op: Op) -> Op:
     return kept
 
 
-def _check_map(op: Op, chosen: _Chosen) -> bool:
-    like = op.types[0].dims
-    full = any(v in chosen and v.shape == like for v in op.operands if v is not None)
-    return full and all(_fits(v, like) for v in op.operands)
-
-
-def _check_concat(op: Op, chosen: _Chosen) -> bool:
-    operator = op.operator
-    assert isinstance(operator, Concat)
-    images = [v for v in op.operands if v is not None]
-    return (
-        operator.axis == 1 and any(v in chosen for v in images)
-        and all(v.shape[1] % BLOCK == 0 for v in images)
-    )  # fmt: skip
-
-
-def _check_slice(op: Op, chosen: _Chosen) -> bool:
-    """Whole blocks of channels, and all of the other axes."""
-    operator, x = op.operator, op.operands[0]
-    assert isinstance(operator, Slice)
-    if x not in chosen or not _all_fixed((*operator.starts, *operator.steps)):
-        return False
-    assert x is not None
-    first, count = operator.fixed(operator.starts)[1], op.types[0].dims[1]
-    others = [axis for axis in range(4) if axis != 1]
-    return (
-        first % BLOCK == count % BLOCK == 0 and set(operator.steps) == {1}
-        and all(op.types[0].dims[axis] == x.shape[axis] for axis in others)
-    )  # fmt: skip
-
-
-def _check_resample(op: Op, chosen: _Chosen) -> bool:
-    operator = op.operator
-    assert isinstance(operator, Resample)
-    return op.operands[0] in chosen and operator.axis in (2, 3)
-
-
-_CHECKS: dict[type, Callable[[Op, _Chosen], bool]] = {
-    Conv: _check_conv, Pool: _check_pool, Reduce: _check_reduce, Map: _check_map,
-    Concat: _check_concat, Resample: _check_resample, Slice: _check_slice,
-}  # fmt: skip
 _BUILDERS: dict[type, Callable[[_Layout, Op], _Image]] = {
     Conv: _Layout.conv, Pool: _Layout.pool, Reduce: _Layout.reduce, Map: _Layout.map,
     Concat: _Layout.concat, Resample: _Layout.resample, Slice: _Layout.slice,
