@@ -43,7 +43,7 @@ _MOVE = (
 )
 _LOWER = "expand-ops,dce,trim-bodies,fold-constants,drop-identity"
 _FUSE = "fuse-maps,fuse-conv-relu"
-_BLOCK = "assign-layout,fold-constants,drop-identity"
+_BLOCK = "assign-layout,pack-weights,fold-constants,drop-identity"
 _PLACE = "hoist-constants,pack-constants,liveness,plan-arena"
 #: pipelines by name
 PIPELINES: dict[str, str] = {
