@@ -22,6 +22,7 @@ def bound_sizes(value: Value, name: str, low: int | Sequence[int], bound: int | 
 
     ``low`` and ``bound`` are the interval of each, or of all; ``joint`` the most their product may
     be. With ``clamp`` values outside become the nearest inside, else they end the run with a status.
+    An interval of one number gives that number.
     """
     if not value.type.is_static:
         raise UnsupportedError(
@@ -39,7 +40,7 @@ def bound_sizes(value: Value, name: str, low: int | Sequence[int], bound: int | 
         value = map_("min(max(a0, a1), a2)", value, *ends)
     symbols = graph.fresh_symbols(name, list(zip(lows, bounds, strict=True)), joint)
     graph.add(Bind(symbols), [value])
-    return list(symbols)
+    return [s.low if s.low == s.bound else s for s in symbols]
 
 
 def settled(graph: Graph, name: str, dims: Sequence[Dim], most: int) -> list[Dim]:

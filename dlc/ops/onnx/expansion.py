@@ -117,6 +117,18 @@ class Call:
         """``bound`` for each axis of a result."""
         return [self.bound(k, axis) for axis in range(rank)]
 
+    def intervals(self, rank: int, operands: Sequence[int]) -> tuple[list[int], list[int]]:
+        """Least and greatest sizes of the axes of result 0: what is stated is both, else 0 and ``bound``.
+
+        All 0 where these operands, which say the sizes, are known when compiling.
+        """
+        if all(self.known(index) is not None for index in operands):
+            return [0] * rank, [0] * rank
+        stated = self.op.types[0].shape if self.op.types else self.declared() or ()
+        ends = [dim if isinstance(dim, int) else None for dim in (*stated, *[None] * rank)][:rank]
+        asked = self._asked() if None in ends else 0
+        return [end or 0 for end in ends], [asked if end is None else end for end in ends]
+
     def known(self, index: int) -> Array | None:
         """Ints and sizes of operand ``index`` where they are known when compiling, else None."""
         value = self.op.operands[index] if index < len(self.op.operands) else None

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import itertools
-import math
+from collections.abc import Sequence
 
 import numpy as np
 
 from dlc.ir.graph import Value
-from dlc.ir.sizes import minimum, product
+from dlc.ir.sizes import bound_of, equal, low_of, minimum, product
 from dlc.ir.types import Dim, DType, strides_of
 from dlc.ops.build import (
     apply,
+    assume,
     broadcast,
     cast,
+    concat,
     constant,
     contract,
     iota,
@@ -29,7 +31,7 @@ from dlc.ops.core.det import Det
 from dlc.ops.onnx.expansion import Call, expansion
 from dlc.ops.onnx.padding import window_of
 from dlc.ops.onnx.precision import in_f32
-from dlc.ops.symbols import settled
+from dlc.ops.symbols import held, settled
 
 _MOST = 3  # rows of a matrix whose determinant is written as a sum of products
 
@@ -41,18 +43,40 @@ _MANY = 1 << 31  # more channels than there are
 @in_f32
 def affine_grid(call: Call, theta: Value, size: Value) -> Value:
     """``theta`` applied to the points of the image, each coordinate in -1 .. 1, x first."""
-    (batch, *image, _), dtype = call.stated(), theta.type.dtype
-    call.sizes(1, [batch, 0, *image], [batch, _MANY, *image])
-    lines = []
-    for dim in image:
-        steps = np.arange(dim, dtype=np.float64)
-        whole = max(dim - 1, 1) if call.attr("align_corners") else dim
-        shift = 0.0 if call.attr("align_corners") else 0.5
-        lines.append((steps + shift) * 2 / whole - 1)
-    points = np.meshgrid(*lines, indexing="ij")[::-1]
-    base = np.stack([*points, np.ones(image)], axis=-1).reshape(math.prod(image), -1)
-    points_ = contract(constant(theta, base, dtype), theta, transpose_rhs=True)
-    return reshape(points_, [batch, *image, len(image)])
+    batch, rank = theta.type.shape[0], _rank(call, theta)
+    (_, *low, _), (_, *high, _) = call.intervals(rank + 2, [1])
+    asked = call.sizes(1, [low_of(batch), 0, *low], [bound_of(batch), _MANY, *high], joint=None)
+    assert asked is not None
+    batch, *_ = held(call.graph, "batch", [batch, asked[0]], [equal(batch, asked[0])])
+    batch, *image, _ = settled(call.graph, "grid", [batch, *asked[2:], rank],
+                               _room(call, 1, [batch, *asked[2:], rank]))  # fmt: skip
+    line = "f64(a0) * 2.0 / f64(max(a1 - 1, 1)) - 1.0"
+    if not call.attr("align_corners"):
+        line = "(f64(a0) + 0.5) * 2.0 / f64(a1) - 1.0"
+    columns = [constant(theta, np.ones([1] * (rank + 1)), DType.F64)]
+    for i, dim in enumerate(image):
+        at = [dim if i == k else 1 for k in range(rank)]
+        columns.insert(0, reshape(map_(line, iota(theta, dim), sizes(theta, dim)), [*at, 1]))
+    base = concat([broadcast(column, [*image, 1]) for column in columns], rank)
+    base = cast(reshape(base, [product(image), rank + 1]), theta.type.dtype)
+    points = contract(base, assume(theta, [batch, rank, rank + 1]), transpose_rhs=True)
+    return reshape(points, [batch, *image, rank])
+
+
+def _room(call: Call, index: int, dims: Sequence[Dim]) -> int:
+    """The most elements a result of these dims may have, which operand ``index`` says."""
+    most = bound_of(product(dims))
+    if call.known(index) is not None or all(isinstance(dim, int) for dim in dims):
+        return most
+    return min(most, call.most())
+
+
+def _rank(call: Call, theta: Value) -> int:
+    """The number of the image's axes."""
+    rank = theta.type.shape[1]
+    if not isinstance(rank, int):
+        raise call.unsupported(f"theta of type {theta.type}: its second size must be fixed")
+    return rank
 
 
 @expansion("Det")
@@ -118,16 +142,20 @@ def max_unpool(call: Call, x: Value, indices: Value, shape: Value | None = None)
     rank = len(window.kernel)
     image = [
         (size - 1) * window.strides[i] - window.pads[i] - window.pads[rank + i] + window.kernel[i]
-        for i, size in enumerate(x.shape[2:])
+        for i, size in enumerate(x.type.shape[2:])
     ]
-    inner = [*x.shape[:2], *image]
-    zeros = constant(x, np.zeros(math.prod(inner)), x.type.dtype)
-    places = cast(reshape(indices, [-1]), DType.I64)
-    places = map_(f"select(lt(a0, 0), {math.prod(inner)}, a0)", places)  # none counts from the end
+    inner = [*x.type.shape[:2], *image]
+    count = product(inner)
+    zeros = broadcast(constant(x, np.zeros(1), x.type.dtype), [count])
+    places = cast(reshape(assume(indices, x.type.shape), [-1]), DType.I64)
+    places = map_("select(lt(a0, 0), a1, a0)", places, sizes(x, count))  # none counts from the end
     result = reshape(scatter("set", zeros, places, reshape(x, [-1])), inner)
-    whole = call.stated()
-    call.sizes(2, whole, whole)
-    kept = [min(sizes) for sizes in zip(inner, whole, strict=True)]
+    if shape is None:
+        return result
+    whole = call.sizes(2, *call.intervals(rank + 2, [2]))
+    assert whole is not None
+    whole = settled(call.graph, "unpooled", whole, _room(call, 2, whole))
+    kept = [minimum(own, size) for own, size in zip(inner, whole, strict=True)]
     more = [size - own for size, own in zip(whole, kept, strict=True)]
     return pad(slice_(result, [0] * len(kept), kept), [0] * len(kept), more)
 
