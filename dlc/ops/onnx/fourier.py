@@ -12,11 +12,26 @@ import numpy as np
 from dlc.errors import UnsupportedError
 from dlc.ir.graph import Value
 from dlc.ir.operator import Array
-from dlc.ir.types import Dim, DType
-from dlc.ops.build import cast, constant, contract, gather, map_, pad, reshape, slice_, transpose
+from dlc.ir.sizes import bound_of, equal, less, low_of, maximum, product, select
+from dlc.ir.types import Dim
+from dlc.ops.build import (
+    assume,
+    cast,
+    constant,
+    contract,
+    gather,
+    iota,
+    map_,
+    pad,
+    reshape,
+    sizes,
+    slice_,
+    transpose,
+)
 from dlc.ops.onnx.axes import normal_axis
 from dlc.ops.onnx.expansion import Call, expansion
 from dlc.ops.onnx.precision import in_f32
+from dlc.ops.symbols import held, settled
 from dlc.ops.take import take
 
 _DIRECT = 64  # lengths up to it are one product; a power of two
@@ -27,25 +42,51 @@ _WHOLE = 1 << 14  # elements of a matrix that may stand for a transform as it is
 @expansion("DFT")
 @in_f32
 def dft(call: Call, x: Value, length: Value | None = None, axis: Value | None = None) -> Value:
-    """``length`` is a constant; an inverse ``onesided`` transform gives reals.
-
-    Along an axis known at run time only, the transforms along all axes that give the result's shape
-    are made, and the right one is selected.
-    """
+    """``length`` is a constant; an inverse ``onesided`` transform gives reals."""
     if axis is None or axis.constant is not None:
         written = call.attr("axis", -2) if axis is None else call.constant(2).item()  # type: ignore[union-attr]
         return _along(call, x, normal_axis(call, int(written), x.type.rank))
-    wanted, chosen, result = call.stated(), cast(reshape(axis, ()), DType.I64), None
-    for at in range(x.type.rank - 1):
-        if _shape(call, x, at) == wanted:
-            other = _along(call, x, at)
-            here = f"or_(eq(a0, {at}), eq(a0, {at - x.type.rank}))"
-            result = (
-                other if result is None else map_(f"select({here}, a1, a2)", chosen, other, result)
-            )
-    if result is None:
-        raise call.unsupported(f"no axis of {x.type} gives a result of the shape {list(wanted)}")
-    return result
+    return _along_chosen(call, x)
+
+
+def _along_chosen(call: Call, x: Value) -> Value:
+    """The transform along an axis known at run time: one of those along each axis is selected.
+
+    Only those are made that give the shape the model declares. Others end the run with a status.
+    """
+    rank, declared = x.type.rank, call.declared() or ()
+    stated = [dim if isinstance(dim, int) else None for dim in declared] or [None] * rank
+    shapes = {at: _shape(call, x, at) for at in range(rank - 1)}
+    shapes = {
+        at: shape
+        for at, shape in shapes.items()
+        if shape[at] != 0 and len(stated) == rank
+        and all(s in (None, dim) for s, dim in zip(stated, shape, strict=True))
+    }  # fmt: skip
+    if not shapes:
+        raise call.unsupported(f"no axis of {x.type} gives a result of the shape {declared}")
+    asked = call.sizes(2, -rank, rank - 2)
+    assert asked is not None
+    chosen = select(less(asked[0], 0), asked[0] + rank, asked[0])
+    known = [sum((equal(chosen, at) for at in shapes), start=0)]
+    (chosen,) = held(call.graph, "axis", [chosen], known)
+    here = {at: equal(chosen, at) for at in shapes}
+    (first, dims), *others = shapes.items()
+    most = max(bound_of(product(shape)) for shape in shapes.values())
+    result = _flat(_along(call, x, first), most)
+    for at, shape in others:
+        result = map_("select(eq(a0, 1), a1, a2)", sizes(x, here[at]),
+                      _flat(_along(call, x, at), most), result)  # fmt: skip
+        dims = tuple(select(here[at], *both) for both in zip(shape, dims, strict=True))
+    if not all(isinstance(dim, int) for dim in dims):
+        dims = tuple(settled(call.graph, "dft", dims, most))
+    return reshape(slice_(result, [0], [product(dims)]), dims)
+
+
+def _flat(x: Value, most: int) -> Value:
+    """The elements in order, filled up with zeros."""
+    count = product(x.type.shape)
+    return pad(reshape(x, [count]), [0], [most - count])
 
 
 def _fixed(dim: Dim) -> int:
@@ -89,51 +130,69 @@ def _along(call: Call, x: Value, at: int) -> Value:
 @in_f32
 def stft(call: Call, signal: Value, step: Value, window: Value | None = None,
          length: Value | None = None) -> Value:  # fmt: skip
-    """Frames gathered from the signal, weighted by the window, and transformed.
-
-    Of a length known at run time only, those two are tried that give so many frequencies.
-    """
-    onesided = bool(call.attr("onesided"))
+    """Frames gathered from the signal, weighted by the window, and transformed."""
     if signal.type.rank != 3:
         raise call.unsupported(f"a signal of type {signal.type}")
-    if length is None:
-        default = window.shape[0] if window else _fixed(signal.type.shape[1])
-        return _frames(call, signal, step, window, default)
-    if length.constant is not None:
-        return _frames(call, signal, step, window, int(length.constant.item()))
-    bins = call.stated()[2]
-    low, high = (2 * bins - 2, 2 * bins - 1) if onesided else (bins, bins)
-    call.sizes(3, low, high)
-    sizes = {window.shape[0]} if window else {max(low, 1), high}
-    first, *others = (_frames(call, signal, step, window, size) for size in sorted(sizes))
-    for other in others:
-        first = map_(
-            f"select(eq(a0, {high}), a1, a2)", cast(reshape(length, ()), DType.I64), other, first
-        )
-    return first
+    whole = signal.type.shape[1]
+    size: Dim = window.type.shape[0] if window else whole
+    if length is not None:
+        low, high = low_of(size) if window else 1, bound_of(size)
+        for bins in (call.declared() or ())[2:3]:
+            if isinstance(bins, int):  # what the model declares leaves at most two lengths
+                some = (2 * bins - 2, 2 * bins - 1) if call.attr("onesided") else (bins, bins)
+                low, high = max(low, some[0]), min(high, some[1])
+        asked = call.sizes(3, low, high)
+        assert asked is not None
+        size = asked[0]
+    if low_of(whole - size) < 0 or low_of(size) < 1:
+        (size,) = held(call.graph, "frame", [size], [less(0, size), 1 - less(whole, size)])
+    return _frames(call, signal, step, window, size)
 
 
-def _frames(call: Call, signal: Value, step: Value, window: Value | None, size: int) -> Value:
-    """The transforms of frames of a size; beyond the signal its last element stands."""
+def _frames(call: Call, signal: Value, step: Value, window: Value | None, size: Dim) -> Value:
+    """The transforms of frames of a size."""
     batch, whole, parts = signal.type.shape
-    whole = _fixed(whole)
-    if not 0 < size <= whole:
-        raise call.unsupported(f"frames of {size} steps of {signal.type}")
-    if step.constant is not None:
-        stride = max(int(step.constant.item()), 1)
-        starts = np.arange((whole - size) // stride + 1) * stride
-        count, places = len(starts), (starts[:, None] + np.arange(size)).ravel()
-        frames = take(signal, {1: places})
+    asked = call.sizes(1, 1, max(bound_of(whole), 1), clamp=True)
+    assert asked is not None
+    stride = maximum(asked[0], 1)
+    count = (whole - size) // stride + 1
+    if isinstance(count, int) and isinstance(size, int) and isinstance(stride, int):
+        places = np.arange(count)[:, None] * stride + np.arange(size)
+        frames = take(signal, {1: places.ravel()})
     else:
-        count = call.stated()[1]
-        at = f"min(a0 * a1 + a2, {whole - 1})"
-        index = map_(at, constant(signal, np.arange(count).reshape(-1, 1), DType.I64),
-                     cast(reshape(step, ()), DType.I64), constant(signal, np.arange(size), DType.I64))  # fmt: skip
-        frames = gather(signal, reshape(index, [-1]), 1)
+        room = [dim for dim in (call.declared() or ())[1:2] if isinstance(dim, int)]
+        most = bound_of(product([batch, min([bound_of(count), *room]), size]))
+        batch, count, size = settled(call.graph, "frames", [batch, count, size], most)
+        starts, inside = reshape(iota(signal, count), [count, 1]), iota(signal, size)
+        index = map_("a0 * a1 + a2", starts, sizes(signal, stride), inside)
+        frames = gather(signal, reshape(index, [count * size]), 1)
     frames = reshape(frames, [batch, count, size, parts])
     if window is not None:
-        frames = map_("a0 * a1", frames, reshape(window, [size, 1]))
-    return _transform(frames, size, False, bool(call.attr("onesided")))
+        frames = map_("a0 * a1", frames, reshape(assume(window, [size]), [size, 1]))
+    onesided = bool(call.attr("onesided"))
+    if isinstance(size, int):
+        return _transform(frames, size, False, onesided)
+    bins = size // 2 + 1 if onesided else size
+    matrix = cast(_run_time_matrix(frames, size, bins), frames.type.dtype)
+    spectrum = contract(reshape(frames, [batch, count, size * _fixed(parts)]), matrix)
+    return reshape(spectrum, [batch, count, bins, 2])
+
+
+def _run_time_matrix(x: Value, count: Dim, results: Dim) -> Value:
+    """As ``_matrix`` of a transform of ``count`` elements ``[..., count, parts]``, not known before.
+
+    A quarter of a turn leads from a real part to the imaginary one.
+    """
+    parts = _fixed(x.type.shape[-1])
+    each = (count, parts, results, 2)
+    j, p, k, q = (
+        reshape(iota(x, dim), [dim if i == at else 1 for i in range(4)])
+        for at, dim in enumerate(each)
+    )
+    turn = f"f64(fmod(a0 * a2, a4)) / f64(a4) * {2 * np.pi!r}"
+    angle = f"{turn} + f64(a3 - a1) * {np.pi / 2!r}"
+    elements = map_(f"cos({angle})", j, p, k, q, sizes(x, count))
+    return reshape(elements, [count * parts, results * 2])
 
 
 def _transform(x: Value, count: int, inverse: bool, onesided: bool) -> Value:
