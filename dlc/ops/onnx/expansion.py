@@ -75,17 +75,6 @@ class Call:
         """The shape the model declares for result ``k``: ints, names and None; None without one."""
         return self._declared[k] if k < len(self._declared) else None
 
-    def stated(self, k: int = 0) -> tuple[int, ...]:
-        """The static shape of result ``k``, else the one the model declares; UnsupportedError else."""
-        if self.op.types:
-            return self.op.types[k].dims
-        shape = [dim for dim in self.declared(k) or (None,) if isinstance(dim, int)]
-        if len(shape) != len(self.declared(k) or (None,)):
-            raise self.unsupported(
-                "sizes known only at run time are not supported here; declare the result's shape"
-            )
-        return tuple(shape)
-
     def bound(self, k: int = 0, axis: int = 0) -> int:
         """The most that a size of a result may be where its operands do not bound it.
 
