@@ -12,6 +12,7 @@ from dlc.ops.build import apply
 from dlc.ops.core.contract import Contract
 from dlc.ops.core.contract_packed import ContractPacked, pack_panels
 from dlc.rewrite.base import Pass
+from dlc.rewrite.driver import erase_dead
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,7 +38,7 @@ class PackWeights(Pass):
         graph "g" {
           %0 = input() "x" : f32[4,1]
           %1 = constant() {value = dense<f32[16] 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0 2.0>} "product" : f32[16]
-          %2 = contract_packed(%0, %1) {cols = 16} "product" : f32[4,16]
+          %2 = contract_packed(%0, %1) {cols = 16, epilogue = `a0`} "product" : f32[4,16]
           output(%2) {names = ["y"]}
         }
     """
@@ -80,6 +81,7 @@ def _pack(graph: Graph, op: Op, operator: Contract) -> None:
         packed = graph.add_constant(pack_panels(matrix), op.label)
         found = ContractPacked(matrix.shape[1], epilogue=operator.epilogue)
         graph.replace(op, [apply(found, lhs, packed, *extras)])
+    erase_dead(graph, rhs.op)
 
 
 def _operands(op: Op) -> list[Value]:

@@ -312,8 +312,9 @@ def test_plots(suffix: str, tmp_path: Path) -> None:
 def test_the_command(model: Path, tmp_path: Path, capfd: pytest.CaptureFixture[str]) -> None:
     a, b = tmp_path / "a.json", tmp_path / "b.json"
     code, out, _ = command(
-        capfd, model, "--runs", 2, "--layers", "--json", a, "--csv", tmp_path / "a.csv"
-    )
+        capfd, model, "--runs", 2, "--layers", "--vs", "onnxruntime", "--json", a,
+        "--csv", tmp_path / "a.csv",
+    )  # fmt: skip
     assert code == 0
     assert "tiny, step by step" in out
     assert "onnxruntime" in out

@@ -14,7 +14,6 @@ from dlc.ir.types import DType, TensorType
 from dlc.ops.core.operator import CoreOperator
 from dlc.ops.emission import Access, Affine, Emission, Kernel, Result
 
-
 _STORED = (DType.I64, DType.I32, DType.F64, DType.F32, DType.BOOL)  # as in dlc_store.h
 
 
