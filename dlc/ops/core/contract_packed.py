@@ -69,10 +69,10 @@ class ContractPacked(WithEpilogue):
         lines = lines or (1,)
         a, *cells = (affine if affine.strides else Affine(0, (0,)) for affine in (a, *cells))
         widths = [strides[-1] for strides in stored]
-        outer, rows = tuple(map(int, lines[:-1])), int(lines[-1])  # type: ignore[arg-type]
-        pairs = list(zip(cells, map(int, widths), strict=True))  # type: ignore[arg-type]
+        *outer, rows = self.fixed(lines)
+        pairs = list(zip(cells, self.fixed(widths), strict=True))
         tiles = [
-            self._tile(depth, outer, columns, some, a, pairs)
+            self._tile(depth, tuple(outer), columns, some, a, pairs)
             for columns in panels(self.cols)
             for some in row_groups(rows)
         ]
